@@ -1,0 +1,1 @@
+//! The facade: load a bundle, predict, explain, calibrate.

@@ -1,0 +1,1 @@
+//! ONNX, with or without weights, to a ledg graph.

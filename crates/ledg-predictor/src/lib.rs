@@ -1,0 +1,1 @@
+//! Dynamic Graph Self-Attention: vectors, magnitudes, relations and hardware to latency.

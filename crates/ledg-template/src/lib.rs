@@ -1,0 +1,1 @@
+//! Rules as data: operator sentences and formulas, fusions, hardware descriptors.

@@ -1,0 +1,1 @@
+//! Data sets, splits, baselines, training, evaluation, bundling.

@@ -1,0 +1,1 @@
+//! Generators of well-known networks as weightless ONNX.
