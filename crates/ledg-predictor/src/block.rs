@@ -1,0 +1,45 @@
+//! The pre-norm transformer block, its self-attention replaced by Dynamic Graph Self-Attention.
+
+use candle_core::{Module, Tensor};
+use candle_nn::{Linear, VarBuilder};
+
+use crate::batch::GraphBatch;
+use crate::config::{Attention, PredictorConfig};
+use crate::dgsa::Dgsa;
+use crate::error::Result;
+use crate::layers::{LayerNorm, Mode, dropout, linear};
+
+/// `x + DGSA(norm(x))`, then `x + FFN(norm(x))`.
+pub(crate) struct Block {
+    attention: Option<(LayerNorm, Dgsa)>,
+    ffn_norm: LayerNorm,
+    ffn: (Linear, Linear),
+    dropout: f64,
+}
+
+impl Block {
+    pub fn load(config: &PredictorConfig, vb: VarBuilder) -> Result<Self> {
+        let d = config.d_model;
+        let attention = match config.attention {
+            Attention::None => None,
+            _ => Some((LayerNorm::load(d, vb.pp("norm"))?, Dgsa::load(config, vb.pp("dgsa"))?)),
+        };
+        Ok(Block {
+            attention,
+            ffn_norm: LayerNorm::load(d, vb.pp("ffn_norm"))?,
+            ffn: (linear(d, d * config.ffn_mult, vb.pp("ffn.0"))?, linear(d * config.ffn_mult, d, vb.pp("ffn.1"))?),
+            dropout: config.dropout,
+        })
+    }
+
+    /// # Shapes
+    /// x (n, d) → (n, d)
+    pub fn forward(&self, x: &Tensor, graphs: &GraphBatch, mode: &Mode) -> Result<Tensor> {
+        let x = match &self.attention {
+            Some((norm, dgsa)) => (x + dropout(&dgsa.forward(&norm.forward(x)?, graphs)?, self.dropout, mode)?)?,
+            None => x.clone(),
+        };
+        let hidden = self.ffn.0.forward(&self.ffn_norm.forward(&x)?)?.silu()?;
+        Ok((&x + dropout(&self.ffn.1.forward(&hidden)?, self.dropout, mode)?)?)
+    }
+}

@@ -1,0 +1,125 @@
+//! The predictor's configuration: plain data, ablations included.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{PredictorError, Result};
+
+/// Which masks attention uses and how it mixes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attention {
+    /// Grandfathers, fathers and sons, mixed per node by learned weights (equations 3-8).
+    Dgsa,
+    /// The same masks, each weighted 1/3.
+    Fixed,
+    /// One mask that allows every node of the graph.
+    Global,
+    /// NN-Former's four masks A, Aᵀ, AᵀA, AAᵀ, a quarter of the heads' sum each.
+    NnFormer,
+    /// No attention: nodes are predicted from themselves alone.
+    None,
+}
+
+/// How node vectors become one latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readout {
+    /// The paper's: the network token concatenated with the platform's vector.
+    Paper,
+    /// Σ over nodes of roofline terms × exp(correction).
+    Sum,
+}
+
+/// What the predictor is told of the hardware, beside the rates that the physical prior uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HardwareInputs {
+    /// Nothing but the runtime's settings.
+    None,
+    /// The platform's sentence vector.
+    Sentence,
+    /// The data sheet's numbers.
+    Sheet,
+    /// Both.
+    Both,
+}
+
+/// Everything that determines the predictor's architecture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictorConfig {
+    /// Width of a node's vector.
+    pub d_model: usize,
+    /// Transformer blocks.
+    pub n_layers: usize,
+    /// Attention heads; divides `d_model`.
+    pub n_heads: usize,
+    /// Width of the feed-forward layer, as a multiple of `d_model`.
+    pub ffn_mult: usize,
+    /// Width of the hidden layer of the readout, where node and platform meet.
+    pub d_readout: usize,
+    /// Width of the platform's vector.
+    pub d_platform: usize,
+    /// Attention.
+    pub attention: Attention,
+    /// Readout.
+    pub readout: Readout,
+    /// Hardware inputs.
+    pub hardware: HardwareInputs,
+    /// Whether nodes carry their numbers beside their sentence.
+    pub numbers: bool,
+    /// Whether nodes carry their sentence.
+    pub sentences: bool,
+    /// Largest absolute correction of a roofline term's logarithm; smooth (`cap · tanh(x / cap)`).
+    pub correction_cap: f64,
+    /// Dropout on node vectors and in the readout, while training.
+    pub dropout: f64,
+    /// Width of a sentence vector.
+    pub sentence_dim: usize,
+    /// Numbers of a node.
+    pub n_features: usize,
+    /// Numbers of a platform's runtime settings.
+    pub n_runtime: usize,
+    /// Numbers of a platform's data sheet.
+    pub n_sheet: usize,
+}
+
+impl PredictorConfig {
+    /// Checks what serde cannot.
+    ///
+    /// # Errors
+    /// [`PredictorError::Config`] names the first field that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |field, why: String| Err(PredictorError::Config { field, why });
+        let positive = [
+            ("d_model", self.d_model),
+            ("n_heads", self.n_heads),
+            ("ffn_mult", self.ffn_mult),
+            ("d_readout", self.d_readout),
+            ("d_platform", self.d_platform),
+            ("sentence_dim", self.sentence_dim),
+            ("n_features", self.n_features),
+        ];
+        for (field, value) in positive {
+            if value == 0 || value > 1 << 16 {
+                return bad(field, format!("is {value}, must be 1 to 65536"));
+            }
+        }
+        if self.n_layers > 64 {
+            return bad("n_layers", format!("is {}, must be at most 64", self.n_layers));
+        }
+        if !self.d_model.is_multiple_of(self.n_heads) {
+            return bad("n_heads", format!("is {}, must divide d_model {}", self.n_heads, self.d_model));
+        }
+        if !(self.correction_cap > 0.0 && self.correction_cap <= 20.0) {
+            return bad("correction_cap", format!("is {}, must be in (0, 20]", self.correction_cap));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return bad("dropout", format!("is {}, must be in [0, 1)", self.dropout));
+        }
+        if !self.numbers && !self.sentences {
+            return bad("numbers", "and `sentences` are both off: nodes would carry nothing".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! What the predictor is given: one struct a node, a graph, a platform. Plain numbers, no tensors.
+
+use std::sync::Arc;
+
+use ledg_graph::{Magnitudes, Relations};
+
+/// One node of a graph.
+#[derive(Debug, Clone)]
+pub struct NodeInput {
+    /// Sentence vector, shape (sentence_dim).
+    pub sentence: Arc<[f32]>,
+    /// Standardised numbers, shape (n_features).
+    pub features: Vec<f32>,
+    /// Magnitudes of one sample.
+    pub magnitudes: Magnitudes,
+    /// Whether the matrix units do this operator's work (convolutions, matrix products, attention).
+    pub contraction: bool,
+}
+
+/// One graph: its nodes in topological order and their relations.
+#[derive(Debug, Clone)]
+pub struct GraphInput {
+    /// The nodes.
+    pub nodes: Vec<NodeInput>,
+    /// Relations between them.
+    pub relations: Relations,
+}
+
+/// The rates of a platform that the physical prior uses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlatformRates {
+    /// Peak of the matrix units at the runtime's precision, FLOP/s.
+    pub matmul_flops: f64,
+    /// Peak of the vector units at the runtime's precision, FLOP/s.
+    pub vector_flops: f64,
+    /// Memory bandwidth, bytes/s.
+    pub bandwidth_bytes_s: f64,
+    /// Last-level cache, bytes; `None` when the data sheet does not say.
+    pub cache_bytes: Option<f64>,
+    /// Streaming multiprocessors, compute units or cores.
+    pub units: f64,
+    /// Storage of one activation element, bytes.
+    pub bytes_per_element: f64,
+    /// Cost of starting one operator, seconds.
+    pub launch_s: f64,
+}
+
+/// One platform: a device with a runtime.
+#[derive(Debug, Clone)]
+pub struct PlatformInput {
+    /// Sentence vector, shape (sentence_dim).
+    pub sentence: Arc<[f32]>,
+    /// Runtime settings, shape (n_runtime).
+    pub runtime: Vec<f32>,
+    /// Standardised numbers of the data sheet, shape (n_sheet).
+    pub sheet: Vec<f32>,
+    /// Rates for the physical prior.
+    pub rates: PlatformRates,
+}

@@ -1,0 +1,78 @@
+//! Small layers with trainable gradients: linear, layer norm, dropout.
+//!
+//! candle-nn's fused `layer_norm` and `softmax_last_dim` have no backward pass, so training goes through the primitive
+//! forms; its dropout cannot be seeded on the CPU, so masks are drawn here.
+
+use std::cell::RefCell;
+
+use candle_core::{D, Module, Tensor};
+use candle_nn::{Init, Linear, VarBuilder};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::Result;
+
+/// Whether the model is being trained; training carries the random numbers for dropout.
+pub enum Mode<'a> {
+    /// Inference: deterministic.
+    Eval,
+    /// Training with this source of randomness.
+    Train(&'a RefCell<ChaCha8Rng>),
+}
+
+/// A linear layer, weights `weight` (out, in) and `bias` (out). Weights start uniform within ±1/√in.
+pub(crate) fn linear(d_in: usize, d_out: usize, vb: VarBuilder) -> Result<Linear> {
+    let bound = 1.0 / (d_in as f64).sqrt();
+    let weight = vb.get_with_hints((d_out, d_in), "weight", Init::Uniform { lo: -bound, up: bound })?;
+    let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
+    Ok(Linear::new(weight, Some(bias)))
+}
+
+/// A linear layer that starts at zero, so that what it corrects starts uncorrected.
+pub(crate) fn zero_linear(d_in: usize, d_out: usize, vb: VarBuilder) -> Result<Linear> {
+    let weight = vb.get_with_hints((d_out, d_in), "weight", Init::Const(0.0))?;
+    let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
+    Ok(Linear::new(weight, Some(bias)))
+}
+
+/// Layer normalisation over the last dimension.
+pub(crate) struct LayerNorm {
+    scale: Tensor,
+    shift: Tensor,
+}
+
+impl LayerNorm {
+    pub fn load(d: usize, vb: VarBuilder) -> Result<Self> {
+        let scale = vb.get_with_hints(d, "weight", Init::Const(1.0))?;
+        let shift = vb.get_with_hints(d, "bias", Init::Const(0.0))?;
+        Ok(LayerNorm { scale, shift })
+    }
+}
+
+impl Module for LayerNorm {
+    /// # Shapes
+    /// (n, d) → (n, d)
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        candle_nn::ops::layer_norm_slow(x, &self.scale, &self.shift, 1e-5)
+    }
+}
+
+/// Inverted dropout: while training, zeroes a share `p` of the elements and scales the rest by 1/(1-p).
+pub(crate) fn dropout(x: &Tensor, p: f64, mode: &Mode) -> Result<Tensor> {
+    let Mode::Train(rng) = mode else { return Ok(x.clone()) };
+    if p == 0.0 {
+        return Ok(x.clone());
+    }
+    let keep = (1.0 / (1.0 - p)) as f32;
+    let mut rng = rng.borrow_mut();
+    let threshold = (p * 65536.0) as u32;
+    let mask: Vec<f32> =
+        (0..x.elem_count()).map(|_| if u32::from(rng.random::<u16>()) < threshold { 0.0 } else { keep }).collect();
+    let mask = Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?;
+    Ok(x.mul(&mask)?)
+}
+
+/// Softmax over the last dimension, with a gradient.
+pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
+    Ok(candle_nn::ops::softmax(x, D::Minus1)?)
+}

@@ -1,0 +1,67 @@
+//! Standardising inputs with statistics of the training set.
+
+use serde::{Deserialize, Serialize};
+
+/// Standardised numbers are clipped to ±this, so that an outlier cannot drive the model where it was never trained.
+const CLIP: f32 = 6.0;
+
+/// Mean and standard deviation by column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standardizer {
+    /// Mean of each column.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each column; 1 where a column is constant.
+    pub std: Vec<f32>,
+}
+
+impl Standardizer {
+    /// Statistics of weighted rows, each of width `width`.
+    pub fn fit<'a>(width: usize, rows: impl Iterator<Item = (&'a [f32], f64)>) -> Self {
+        let (mut total, mut sum, mut squares) = (0.0, vec![0.0; width], vec![0.0; width]);
+        for (row, weight) in rows {
+            total += weight;
+            for (k, &x) in row.iter().enumerate() {
+                sum[k] += weight * f64::from(x);
+                squares[k] += weight * f64::from(x) * f64::from(x);
+            }
+        }
+        let total = if total > 0.0 { total } else { 1.0 };
+        let mean: Vec<f64> = sum.iter().map(|s| s / total).collect();
+        let std = squares.iter().zip(&mean).map(|(q, m)| (q / total - m * m).max(0.0).sqrt());
+        Standardizer {
+            std: std.map(|s| if s > 1e-6 { s as f32 } else { 1.0 }).collect(),
+            mean: mean.iter().map(|&m| m as f32).collect(),
+        }
+    }
+
+    /// The identity for that width.
+    pub fn identity(width: usize) -> Self {
+        Standardizer { mean: vec![0.0; width], std: vec![1.0; width] }
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// A standardised and clipped row.
+    pub fn apply(&self, row: &[f32]) -> Vec<f32> {
+        let columns = self.mean.iter().zip(&self.std);
+        row.iter().zip(columns).map(|(x, (m, s))| ((x - m) / s).clamp(-CLIP, CLIP)).collect()
+    }
+}
+
+/// The standardisers of all inputs of a predictor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalization {
+    /// Node sentence vectors.
+    pub sentence: Standardizer,
+    /// Node numbers.
+    pub features: Standardizer,
+    /// Platform sentence vectors.
+    pub platform: Standardizer,
+    /// Data-sheet numbers.
+    pub sheet: Standardizer,
+}

@@ -1,0 +1,95 @@
+//! The sum readout's last step: corrected roofline terms of every node added up to one latency a query.
+//!
+//! `t_r = Σ_k s_rk · exp(cap · tanh(f_rk / cap))`, `out_q = ln Σ_{r in q} c_r t_r`, with `s` the terms of the physical
+//! prior in seconds, `f` the learned corrections and `c` how many nodes a row stands for.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+use super::{Real, by_dtype, by_tensor_dtype, elements, slice};
+
+/// Number of terms of the physical prior: compute, memory, launch.
+pub(crate) const N_TERMS: usize = 3;
+
+/// The prior of every row, rows grouped by query.
+#[derive(Debug, Default)]
+pub(crate) struct RowTimes {
+    /// Terms in seconds, (rows, 3).
+    pub terms_s: Vec<[f64; N_TERMS]>,
+    /// How many nodes each row stands for.
+    pub counts: Vec<f64>,
+    /// Where each query's rows begin; one more entry at the end.
+    pub offsets: Vec<usize>,
+}
+
+/// Corrections (rows, 3) → ln seconds (queries).
+pub(crate) struct TotalTime {
+    pub times: Arc<RowTimes>,
+    pub cap: f64,
+}
+
+impl TotalTime {
+    /// Corrected terms of a row in seconds, not yet multiplied by its count.
+    pub fn row_terms<T: Real>(&self, row: usize, corrections: &[T]) -> [f64; N_TERMS] {
+        let mut terms = self.times.terms_s[row];
+        for (term, &f) in terms.iter_mut().zip(corrections) {
+            *term *= (self.cap * (f.to_f64() / self.cap).tanh()).exp();
+        }
+        terms
+    }
+
+    fn totals<T: Real>(&self, corrections: &[T]) -> Vec<f64> {
+        self.times
+            .offsets
+            .windows(2)
+            .map(|w| {
+                let rows = w[0]..w[1];
+                rows.map(|r| {
+                    let terms = self.row_terms(r, &corrections[r * N_TERMS..][..N_TERMS]);
+                    self.times.counts[r] * terms.iter().sum::<f64>()
+                })
+                .sum()
+            })
+            .collect()
+    }
+}
+
+impl CustomOp1 for TotalTime {
+    fn name(&self) -> &'static str {
+        "total-time"
+    }
+
+    /// # Shapes
+    /// (rows, 3) → (queries)
+    fn cpu_fwd(&self, f: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        fn run<T: Real>(op: &TotalTime, f: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+            let totals = op.totals::<T>(slice(f, layout)?);
+            Ok(T::to_cpu_storage_owned(totals.iter().map(|t| T::of(t.ln())).collect()))
+        }
+        let n_queries = self.times.offsets.len() - 1;
+        Ok((by_dtype!(f, run(self, f, layout))?, Shape::from(n_queries)))
+    }
+
+    fn bwd(&self, f: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        fn run<T: Real>(op: &TotalTime, f: &Tensor, grad: &Tensor) -> Result<Tensor> {
+            let corrections = elements::<T>(f)?;
+            let upstream = elements::<T>(grad)?;
+            let totals = op.totals(&corrections);
+            let mut out = vec![T::of(0.0); corrections.len()];
+            for (q, w) in op.times.offsets.windows(2).enumerate() {
+                let scale = upstream[q].to_f64() / totals[q];
+                for r in w[0]..w[1] {
+                    let at = r * N_TERMS;
+                    let terms = op.row_terms(r, &corrections[at..at + N_TERMS]);
+                    for k in 0..N_TERMS {
+                        let tanh = (corrections[at + k].to_f64() / op.cap).tanh();
+                        out[at + k] = T::of(scale * op.times.counts[r] * terms[k] * (1.0 - tanh * tanh));
+                    }
+                }
+            }
+            Tensor::from_vec(out, f.shape(), f.device())
+        }
+        Ok(Some(by_tensor_dtype!(f, run(self, f, grad))?))
+    }
+}

@@ -1,0 +1,137 @@
+//! The whole model: embedding, blocks, readout.
+
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+
+use crate::batch::{self, GraphBatch, PlatformBatch, Query};
+use crate::block::Block;
+use crate::config::{PredictorConfig, Readout};
+use crate::embedding::{NodeEmbedding, PlatformEmbedding};
+use crate::error::Result;
+use crate::layers::Mode;
+use crate::readout::{PaperReadout, Rows, SumReadout};
+
+/// What one class of nodes costs, in seconds, each node of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NodeCost {
+    /// Corrected compute term.
+    pub compute_s: f64,
+    /// Corrected memory term.
+    pub memory_s: f64,
+    /// Corrected launch term.
+    pub launch_s: f64,
+}
+
+impl NodeCost {
+    /// All three terms.
+    pub fn total_s(&self) -> f64 {
+        self.compute_s + self.memory_s + self.launch_s
+    }
+}
+
+enum ReadoutLayer {
+    Paper(PaperReadout),
+    Sum(SumReadout),
+}
+
+/// A model with its weights.
+pub struct Predictor {
+    config: PredictorConfig,
+    dtype: DType,
+    nodes: NodeEmbedding,
+    blocks: Vec<Block>,
+    platforms: PlatformEmbedding,
+    readout: ReadoutLayer,
+}
+
+impl Predictor {
+    /// Builds the model, its weights from the builder.
+    ///
+    /// # Errors
+    /// A configuration that makes no sense; weights that are missing or of another shape (named).
+    pub fn load(config: &PredictorConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let blocks = (0..config.n_layers).map(|i| Block::load(config, vb.pp(format!("blocks.{i}"))));
+        Ok(Predictor {
+            dtype: vb.dtype(),
+            nodes: NodeEmbedding::load(config, vb.pp("nodes"))?,
+            blocks: blocks.collect::<Result<_>>()?,
+            platforms: PlatformEmbedding::load(config, vb.pp("platforms"))?,
+            readout: match config.readout {
+                Readout::Paper => ReadoutLayer::Paper(PaperReadout::load(config, vb.pp("readout"))?),
+                Readout::Sum => ReadoutLayer::Sum(SumReadout::load(config, vb.pp("readout"))?),
+            },
+            config: config.clone(),
+        })
+    }
+
+    /// The configuration the model was built with.
+    pub fn config(&self) -> &PredictorConfig {
+        &self.config
+    }
+
+    /// Element type of weights and inputs.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The part that does not depend on hardware or batch size: node vectors after the last block.
+    ///
+    /// # Shapes
+    /// n rows → (n, d_model)
+    pub fn trunk(&self, graphs: &GraphBatch, mode: &Mode) -> Result<Tensor> {
+        let mut x = self.nodes.forward(graphs, mode)?;
+        for block in &self.blocks {
+            x = block.forward(&x, graphs, mode)?;
+        }
+        Ok(x)
+    }
+
+    /// Latencies of all queries.
+    ///
+    /// # Shapes
+    /// h (n, d_model) from [`Predictor::trunk`] → ln seconds (queries)
+    pub fn latencies(
+        &self,
+        h: &Tensor,
+        graphs: &GraphBatch,
+        platforms: &PlatformBatch,
+        queries: &[Query],
+        mode: &Mode,
+    ) -> Result<Tensor> {
+        batch::check(queries, graphs, platforms)?;
+        let p = self.platforms.forward(platforms)?;
+        match &self.readout {
+            ReadoutLayer::Paper(readout) => readout.forward(h, &p, graphs, queries, mode),
+            ReadoutLayer::Sum(readout) => {
+                let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
+                let corrections = readout.corrections(h, &p, &rows, mode)?;
+                Ok(corrections.apply_op1(readout.total(&rows))?)
+            }
+        }
+    }
+
+    /// What each class of nodes costs, by query; `None` for the paper's readout, which has no per-node costs.
+    ///
+    /// # Shapes
+    /// h (n, d_model) → one cost a row of the query's graph
+    pub fn node_costs(
+        &self,
+        h: &Tensor,
+        graphs: &GraphBatch,
+        platforms: &PlatformBatch,
+        queries: &[Query],
+    ) -> Result<Option<Vec<Vec<NodeCost>>>> {
+        batch::check(queries, graphs, platforms)?;
+        let ReadoutLayer::Sum(readout) = &self.readout else { return Ok(None) };
+        let p = self.platforms.forward(platforms)?;
+        let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
+        let corrections = readout.corrections(h, &p, &rows, &Mode::Eval)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let total = readout.total(&rows);
+        let cost = |r: usize| {
+            let [compute_s, memory_s, launch_s] = total.row_terms(r, &corrections[r]);
+            NodeCost { compute_s, memory_s, launch_s }
+        };
+        Ok(Some(rows.times.offsets.windows(2).map(|w| (w[0]..w[1]).map(cost).collect()).collect()))
+    }
+}
