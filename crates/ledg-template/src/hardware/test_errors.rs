@@ -1,0 +1,192 @@
+//! What is refused, and how the message says it.
+
+use super::registry::HardwareRegistry;
+use std::fs;
+
+const DEVICE: &str = r#"schema = 1
+name = "acme-one"
+aliases = ["one"]
+vendor = "Acme"
+vendor_short = "Acme"
+kind = "npu"
+architecture = "Roadrunner"
+tdp_w = 12.5
+
+[runtime]
+framework = "openvino"
+version = "2024.0"
+compiler = "openvino"
+precision = "fp16"
+layout = "nchw"
+
+[peak]
+fp16 = 2
+int8 = 4.25
+
+[[source]]
+fields = ["peak.fp16", "peak.int8", "tdp_w"]
+title = "Acme One data sheet"
+publisher = "Acme"
+"#;
+
+/// Adds `DEVICE` with one replacement and gives the error's message.
+fn refused(from: &str, to: &str) -> String {
+    assert!(DEVICE.contains(from));
+    let text = DEVICE.replacen(from, to, 1);
+    HardwareRegistry::builtin().add_toml_str("one.toml", &text).expect_err("it is refused").to_string()
+}
+
+fn unresolved(spec: &str) -> String {
+    HardwareRegistry::builtin().resolve(spec).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn a_vendor_s_device_is_added_and_loaded() {
+    let mut registry = HardwareRegistry::builtin();
+    registry.add_toml_str("one.toml", DEVICE).unwrap();
+    assert_eq!(registry.resolve("ONE:int8").unwrap().sentence(), "Acme NPU INT8 4.25 Roadrunner 12.5W");
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("my.toml");
+    fs::write(&path, DEVICE).unwrap();
+    let builtin = HardwareRegistry::builtin();
+    let platform = builtin.resolve(&path.display().to_string()).unwrap();
+    assert_eq!(platform.sentence(), "Acme NPU FP16 2 Roadrunner 12.5W");
+    assert_eq!(platform.runtime_sentence().unwrap(), "OpenVINO 2024.0 NCHW FP16");
+    let integers = builtin.resolve(&format!("{}:int8/nhwc", path.display())).unwrap();
+    assert_eq!(integers.runtime.to_string(), "int8/nhwc/openvino/ov2024.0");
+    assert!(builtin.device("acme-one").is_err(), "loading does not add");
+}
+
+#[test]
+fn a_figure_is_a_finite_number_above_zero() {
+    let message = refused("int8 = 4.25", "int8 = nan");
+    assert_eq!(message, "one.toml:19: peak.int8 = NaN is not a finite number above zero; leave an unknown figure out");
+    assert!(refused("tdp_w = 12.5", "tdp_w = inf").starts_with("one.toml:8: tdp_w = inf is not"));
+    assert!(refused("tdp_w = 12.5", "tdp_w = -1").starts_with("one.toml:8: tdp_w = -1 is not"));
+    assert!(refused("fp16 = 2", "fp16 = 0").starts_with("one.toml:18: peak.fp16 = 0 is not"));
+    assert!(refused("fp16 = 2", "fp16 = \"2\"").starts_with("one.toml:18: invalid type: string"));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    assert!(refused("tdp_w", "tdp_watts").starts_with("one.toml:8: unknown field `tdp_watts`, expected one of"));
+    assert!(refused("int8 = 4.25", "int9 = 4").starts_with("one.toml:19: unknown field `int9`"));
+    assert!(refused("compiler", "compilr").starts_with("one.toml:13: unknown field `compilr`"));
+    assert!(refused("title", "titel").starts_with("one.toml:23: unknown field `titel`"));
+    assert!(refused("kind = \"npu\"", "kind = \"brain\"").starts_with("one.toml:6: unknown variant `brain`"));
+    assert!(refused("vendor = \"Acme\"\n", "").contains("missing field `vendor`"));
+    assert_eq!(refused("schema = 1", "schema = 2"), "one.toml:1: schema = 2, but this version reads schema 1");
+}
+
+#[test]
+fn every_figure_needs_a_source_and_every_source_a_figure() {
+    assert_eq!(
+        refused(", \"tdp_w\"]", "]"),
+        "one.toml:8: tdp_w has no source; name it in the `fields` of a [[source]]"
+    );
+    assert_eq!(
+        refused("\"tdp_w\"]", "\"tdp_w\", \"units\"]"),
+        "one.toml:22: a [[source]] names \"units\", which is no figure of this file"
+    );
+    assert!(refused("\"Acme One data sheet\"", "\" \"").starts_with("one.toml:23: source.title"));
+}
+
+#[test]
+fn words_and_names_are_checked() {
+    assert!(refused("\"acme-one\"", "\"Acme One\"").starts_with("one.toml:2: name = \"Acme One\": an id is"));
+    assert!(refused("[\"one\"]", "[\"one:two\"]").starts_with("one.toml:3: aliases = \"one:two\""));
+    assert!(refused("\"Roadrunner\"", "\"Road\\nrunner\"").starts_with("one.toml:7: architecture"));
+}
+
+#[test]
+fn a_runtime_has_to_exist_and_to_have_a_peak() {
+    assert_eq!(
+        refused("precision = \"fp16\"", "precision = \"amp_bf16\""),
+        "one.toml:10: runtime \"runtime\" runs in amp_bf16, but [peak] has no bf16"
+    );
+    let message = refused("framework = \"openvino\"", "framework = \"openvion\"");
+    assert!(message.starts_with("one.toml:11: framework = \"openvion\" is unknown; known: openvino, pytorch"));
+    let message = refused("tdp_w = 12.5", "tdp_w = 12.5\nruntimes = [\"nothing\"]");
+    assert!(message.starts_with("one.toml:9: runtimes = \"nothing\" is unknown; known: "), "{message}");
+    let message = refused("tdp_w = 12.5", "tdp_w = 12.5\ndefault_runtime = \"vitis-ai-int8\"");
+    assert_eq!(message, "one.toml: state one of `default_runtime` (a profile's name) and a [runtime] table");
+}
+
+#[test]
+fn a_taken_name_is_an_error() {
+    let owner = "is taken by device nvidia-t4 of configs/hardware/nvidia/t4.toml; choose another";
+    assert_eq!(refused("\"one\"", "\"T-4\""), format!("one.toml: the name \"T-4\" {owner}"));
+    assert_eq!(refused("\"acme-one\"", "\"nvidia-t4\""), format!("one.toml: the name \"nvidia-t4\" {owner}"));
+
+    let mut registry = HardwareRegistry::builtin();
+    registry.add_toml_str("one.toml", DEVICE).unwrap();
+    registry.add_toml_str("copy.toml", DEVICE).expect("the same sheet is no clash");
+    let other = DEVICE.replace("12.5", "15");
+    let message = registry.add_toml_str("other.toml", &other).unwrap_err().to_string();
+    assert_eq!(message, "other.toml: the name \"acme-one\" is taken by device acme-one of one.toml; choose another");
+    let runtimes = "schema = 1\n[[framework]]\nname = \"pytorch\"\nprefix = \"py\"\nwords = \"P\"\ncompilers = {}\n";
+    let message = registry.add_toml_str("r.toml", runtimes).unwrap_err().to_string();
+    assert!(message.starts_with("r.toml: the name \"pytorch\" is taken by a framework of configs/hardware/runtimes"));
+}
+
+#[test]
+fn a_folder_is_added_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    fs::write(dir.path().join("a.toml"), DEVICE).unwrap();
+    fs::write(dir.path().join("sub/b.toml"), DEVICE.replace("acme-one", "acme-two")).unwrap();
+    let mut registry = HardwareRegistry::builtin();
+    let message = registry.add_dir(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("b.toml: the name \"one\" is taken by device acme-one"), "{message}");
+    assert!(registry.device("acme-one").is_err());
+}
+
+#[test]
+fn a_plugin_may_bring_a_framework_but_not_wording() {
+    let mut registry = HardwareRegistry::builtin();
+    let runtimes = "schema = 1\n[[framework]]\nname = \"acme-rt\"\nprefix = \"ac\"\nwords = \"Acme RT\"\n\
+        compilers = { acme = \"\" }\n[[runtime]]\nname = \"acme3\"\nframework = \"acme-rt\"\nversion = \"3.1\"\n\
+        compiler = \"acme\"\nprecision = \"int8\"\nlayout = \"nhwc\"\n";
+    registry.add_toml_str("runtimes.toml", runtimes).unwrap();
+    let inline = &DEVICE[DEVICE.find("[runtime]").unwrap()..DEVICE.find("[peak]").unwrap()];
+    registry.add_toml_str("one.toml", &DEVICE.replace(inline, "default_runtime = \"acme3\"\n")).unwrap();
+    assert_eq!(registry.resolve("one").unwrap().runtime_sentence().unwrap(), "Acme RT 3.1 NHWC INT8");
+    let message = registry.add_toml_str("w.toml", "runtime_sentence = []").unwrap_err().to_string();
+    assert!(message.starts_with("w.toml: wording cannot be replaced"));
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_nearest() {
+    assert!(unresolved("rtx3900").starts_with("unknown hardware \"rtx3900\"; nearest: rtx3090, "));
+    assert!(unresolved("tesla-t44").starts_with("unknown hardware \"tesla-t44\"; nearest: tesla-t4, "));
+    assert!(unresolved("").starts_with("unknown hardware \"\"; nearest: "));
+    assert!(unresolved("gone.toml:fp16").starts_with("gone.toml: "));
+}
+
+#[test]
+fn a_runtime_that_cannot_be_is_refused() {
+    assert!(unresolved("t4:half").starts_with("\"t4:half\": \"half\" is no precision; known: fp64, fp32, tf32, amp"));
+    assert!(unresolved("t4:fp32/hwc").contains("\"hwc\" is no layout; known: nchw, nhwc"));
+    assert!(unresolved("t4:fp32/nchw/jit").contains("\"jit\" is no compiler; known: dynamo, eager, openvino"));
+    assert!(unresolved("t4:fp32/nchw/eager/2.4").contains("\"2.4\" is no framework and version; known: "));
+    assert!(unresolved("t4:fp32/nchw/eager/trt8").contains("\"eager\" is no compiler of that framework"));
+    assert!(unresolved("t4:fp32/nchw/eager/pt2.4.0/x").contains("\"x\" is no part of a runtime"));
+    assert_eq!(unresolved("t4:bf16"), "nvidia-t4 has no peak for bf16; its data sheet supports fp32, amp, fp16, int8");
+    let message = unresolved("mi100:fp32/nchw/tensorrt");
+    assert_eq!(message, "amd-mi100 does not list tensorrt with tensorrt; its file lists pytorch/dynamo, pytorch/eager");
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let mut registry = HardwareRegistry::builtin();
+    for end in (0..DEVICE.len()).filter(|i| DEVICE.is_char_boundary(*i)) {
+        _ = registry.add_toml_str("cut.toml", &DEVICE[..end]);
+    }
+    for spec in [":", "::", "t4:", "t4://///", ".toml", ".toml:", "é:é", "t4:/é", "t4:////", "a.tomlé"] {
+        _ = registry.resolve(spec);
+    }
+    let long = "x".repeat(2 << 20);
+    assert!(registry.add_toml_str("long.toml", &long).unwrap_err().to_string().contains("the limit is 1048576"));
+    assert!(registry.resolve(&long).is_err());
+}
