@@ -1,1 +1,40 @@
-//! The facade: load a bundle, predict, explain, calibrate.
+//! The façade: from a graph and a platform to an estimate with an interval. All that outsiders need.
+//!
+//! ```no_run
+//! use ledg_cost_model::{CostModel, HardwareRegistry, PredictOptions, onnx};
+//! let model = CostModel::default_model()?;
+//! let hardware = HardwareRegistry::builtin().resolve("rtx4090:amp")?;
+//! let graph = onnx::import_file("model.onnx".as_ref(), &onnx::OnnxOptions::default())?.graph;
+//! let prepared = model.prepare(&graph)?;
+//! let estimate = &model.predict(&prepared, &[(hardware, 64)], &PredictOptions::default())?[0];
+//! println!("{} s, between {} and {}", estimate.latency_s, estimate.lo_s, estimate.hi_s);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Invariant:** models, prepared graphs and hardware are immutable and shared by threads without locks; a bundle whose
+//! schemas do not match this library is refused, never adapted.
+
+mod bundle;
+mod conformal;
+mod describe;
+mod error;
+mod estimate;
+mod explain;
+mod model;
+mod platform;
+
+pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
+pub use conformal::{Conformal, ConformalTable};
+pub use describe::{DescribedGraph, Describer};
+pub use error::CostModelError;
+pub use estimate::{Estimate, NodeEstimate, PredictOptions};
+pub use explain::{ExplainedNode, Explanation};
+pub use ledg_template::hardware::{HardwareRegistry, Platform};
+pub use model::{CostModel, PreparedGraph};
+pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
+
+pub use ledg_encoder as encoder;
+pub use ledg_graph as graph;
+pub use ledg_onnx as onnx;
+pub use ledg_predictor as predictor;
+pub use ledg_template as template;

@@ -1,0 +1,185 @@
+//! The bundle: one safetensors file whose metadata key `ledg` holds a JSON header.
+//!
+//! **Invariant:** loading refuses any mismatch of schema, template, encoder or version, and says which; nothing is
+//! adapted or filled in.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::{DType, Device, Tensor};
+use ledg_encoder::{Encoder, SentenceTable};
+use ledg_predictor::{Normalization, Predictor, PredictorConfig};
+use ledg_template::{FEATURE_SCHEMA, TemplateSet};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::conformal::ConformalTable;
+use crate::error::{CostModelError, Result};
+
+/// Version of the bundle format.
+pub const BUNDLE_VERSION: u32 = 1;
+
+/// Metadata key of the header.
+const HEADER_KEY: &str = "ledg";
+/// Tensor that holds the table of sentences embedded ahead of time.
+const SENTENCES: &str = "sentences";
+
+/// The header of a bundle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleHeader {
+    /// Version of the format: [`BUNDLE_VERSION`].
+    pub version: u32,
+    /// Unit of what the model predicts.
+    pub unit: String,
+    /// Architecture of every member.
+    pub predictor: PredictorConfig,
+    /// Members of the ensemble.
+    pub members: usize,
+    /// Statistics of the inputs.
+    pub normalization: Normalization,
+    /// Hash of the templates the model was trained with.
+    pub template_fingerprint: String,
+    /// Version of the numeric features of a node.
+    pub feature_schema: u32,
+    /// Hash of the encoder the model was trained with.
+    pub encoder_fingerprint: String,
+    /// Scores that intervals come from.
+    pub conformal: ConformalTable,
+    /// Where the weights come from.
+    pub provenance: Provenance,
+}
+
+/// Where a model's weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Configuration of the training, as TOML.
+    pub experiment: String,
+    /// Hash of the data.
+    pub data_hash: String,
+    /// Names of the platforms in the data.
+    pub platforms: Vec<String>,
+    /// Number of graphs and of measurements.
+    pub graphs: usize,
+    /// Number of measurements.
+    pub records: usize,
+    /// Date of the training, ISO 8601.
+    pub date: String,
+    /// Validation figures by name.
+    pub validation: BTreeMap<String, f64>,
+    /// Licences and sources of data and encoder.
+    pub licences: Vec<String>,
+}
+
+/// Weights of one member by name.
+pub type Member = BTreeMap<String, Tensor>;
+
+/// A bundle in memory.
+pub struct Bundle {
+    /// The header.
+    pub header: BundleHeader,
+    /// Weights of the members.
+    pub members: Vec<Member>,
+    /// Sentences embedded ahead of time.
+    pub sentences: SentenceTable,
+}
+
+impl Bundle {
+    /// Writes the bundle.
+    ///
+    /// # Errors
+    /// Tensors that are not f32; a header that is not serialisable.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let damaged = |why: String| CostModelError::Bundle { origin: "(being written)".into(), why };
+        let mut data: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+        for (k, member) in self.members.iter().enumerate() {
+            for (name, tensor) in member {
+                let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                data.insert(format!("member.{k}.{name}"), (Dtype::F32, tensor.dims().to_vec(), bytes));
+            }
+        }
+        let table = self.sentences.to_bytes()?;
+        data.insert(SENTENCES.into(), (Dtype::U8, vec![table.len()], table));
+        let views: Vec<(&String, TensorView)> = data
+            .iter()
+            .map(|(name, (dtype, shape, bytes))| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
+            .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
+            .map_err(|e| damaged(e.to_string()))?;
+        let header = serde_json::to_string(&self.header).map_err(|e| damaged(e.to_string()))?;
+        let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
+        safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(e.to_string()))
+    }
+
+    /// Reads a bundle; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// Damage; a mismatch of version, templates, features or encoder.
+    pub fn from_bytes(bytes: &[u8], origin: &str, templates: &TemplateSet, encoder: &Encoder) -> Result<Self> {
+        let damaged = |why: String| CostModelError::Bundle { origin: origin.into(), why };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let json = metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY));
+        let json = json.ok_or_else(|| damaged(format!("it has no `{HEADER_KEY}` header")))?;
+        let header: BundleHeader = serde_json::from_str(json).map_err(|e| damaged(format!("header: {e}")))?;
+        header.check(origin, templates, encoder)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
+        let mut members = vec![Member::new(); header.members];
+        let mut sentences = None;
+        for (name, view) in tensors.iter() {
+            if name == SENTENCES {
+                sentences = Some(SentenceTable::from_bytes(view.data())?);
+                continue;
+            }
+            let place = name.strip_prefix("member.").and_then(|rest| rest.split_once('.'));
+            let member = place.and_then(|(k, weight)| Some((members.get_mut(k.parse::<usize>().ok()?)?, weight)));
+            let (member, weight) = member.ok_or_else(|| damaged(format!("it holds an unexpected tensor `{name}`")))?;
+            if view.dtype() != Dtype::F32 {
+                return Err(damaged(format!("tensor `{name}` is {:?}, not F32", view.dtype())));
+            }
+            let values: Vec<f32> =
+                view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            if values.iter().any(|x| !x.is_finite()) {
+                return Err(damaged(format!("tensor `{name}` holds a number that is not finite")));
+            }
+            member.insert(weight.to_owned(), Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
+        }
+        let sentences = sentences.ok_or_else(|| damaged(format!("tensor `{SENTENCES}` is missing")))?;
+        Ok(Bundle { header, members, sentences })
+    }
+
+    /// The members as models.
+    ///
+    /// # Errors
+    /// A weight that is missing or has another shape, by name.
+    pub fn predictors(&self) -> Result<Vec<Predictor>> {
+        let build = |member: &Member| {
+            let weights: HashMap<String, Tensor> = member.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
+            let builder = candle_nn::VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
+            Ok(Predictor::load(&self.header.predictor, builder)?)
+        };
+        self.members.iter().map(build).collect()
+    }
+}
+
+impl BundleHeader {
+    fn check(&self, origin: &str, templates: &TemplateSet, encoder: &Encoder) -> Result<()> {
+        let pairs = [
+            ("format version", self.version.to_string(), BUNDLE_VERSION.to_string()),
+            ("unit", self.unit.clone(), "s".to_owned()),
+            ("feature schema", self.feature_schema.to_string(), FEATURE_SCHEMA.to_string()),
+            ("template fingerprint", self.template_fingerprint.clone(), templates.fingerprint().to_string()),
+            ("encoder fingerprint", self.encoder_fingerprint.clone(), encoder.fingerprint()),
+        ];
+        for (what, found, expected) in pairs {
+            if found != expected {
+                return Err(CostModelError::Mismatch { origin: origin.into(), what, found, expected });
+            }
+        }
+        if self.members == 0 || self.members > 64 {
+            let why = format!("header: `members` is {}, must be 1 to 64", self.members);
+            return Err(CostModelError::Bundle { origin: origin.into(), why });
+        }
+        Ok(())
+    }
+}

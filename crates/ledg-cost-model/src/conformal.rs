@@ -1,0 +1,130 @@
+//! Intervals by split conformal prediction.
+//!
+//! On records of model families that a model has not seen, the score of a record is `|ln(measured / predicted)| / scale`.
+//! For a coverage of 1-α the interval is `predicted · exp(±q · scale)`, q the ⌈(n+1)(1-α)⌉-th smallest score. The scale
+//! is wider where the members of the ensemble disagree. Scores are kept by kind of chip, and pooled for kinds that were
+//! never measured.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CostModelError, Result};
+
+/// The floor of the scale: what members that agree may all be wrong by, in ln latency.
+const FLOOR: f64 = 0.05;
+
+/// Key of the scores of all kinds together.
+const POOLED: &str = "any";
+
+/// Sorted scores of a calibration set.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conformal {
+    /// Number of calibration records.
+    pub n: usize,
+    /// Scores at evenly spaced ranks, ascending: a compressed empirical distribution.
+    pub scores: Vec<f32>,
+}
+
+/// Scores by kind of chip.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConformalTable {
+    /// By kind of chip (`gpu`, `cpu`, …), and `any`.
+    pub groups: BTreeMap<String, Conformal>,
+}
+
+/// How far a prediction may be off where the members' ln predictions spread that much.
+pub(crate) fn scale(spread: f64) -> f64 {
+    FLOOR + spread
+}
+
+impl Conformal {
+    /// Keeps at most this many ranks.
+    const RANKS: usize = 400;
+
+    /// From unsorted scores.
+    pub fn new(mut scores: Vec<f64>) -> Self {
+        scores.sort_by(f64::total_cmp);
+        let n = scores.len();
+        let keep = n.min(Self::RANKS);
+        let rank = |k: usize| if keep < 2 { 0 } else { (k * (n - 1)).div_ceil(keep - 1) };
+        Conformal { n, scores: (0..keep).map(|k| scores[rank(k)] as f32).collect() }
+    }
+
+    /// The score that a share `coverage` of fresh records stays below.
+    ///
+    /// # Errors
+    /// When `coverage` is no share, or the calibration set is too small for it.
+    pub fn quantile(&self, coverage: f64) -> Result<f64> {
+        let bad = |why| CostModelError::Interval { coverage, why };
+        if !(coverage > 0.0 && coverage < 1.0) {
+            return Err(bad("it must lie strictly between 0 and 1"));
+        }
+        let rank = ((self.n as f64 + 1.0) * coverage).ceil();
+        if rank > self.n as f64 {
+            return Err(bad("the model was calibrated on too few records for it"));
+        }
+        // Rounding up to a kept rank errs on the wide side.
+        let position = (rank - 1.0) / (self.n as f64 - 1.0).max(1.0) * (self.scores.len() as f64 - 1.0);
+        Ok(f64::from(self.scores[position.ceil() as usize]))
+    }
+}
+
+impl ConformalTable {
+    /// From (kind of chip, ln predicted, ln measured, spread of the members).
+    pub fn calibrate<'a>(records: impl IntoIterator<Item = (&'a str, f64, f64, f64)>) -> Self {
+        let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (kind, predicted, measured, spread) in records {
+            let score = (measured - predicted).abs() / scale(spread);
+            groups.entry(kind.to_owned()).or_default().push(score);
+            groups.entry(POOLED.to_owned()).or_default().push(score);
+        }
+        ConformalTable { groups: groups.into_iter().map(|(kind, scores)| (kind, Conformal::new(scores))).collect() }
+    }
+
+    /// The half-width in ln latency for a kind of chip.
+    ///
+    /// # Errors
+    /// As [`Conformal::quantile`]; also when the table is empty.
+    pub fn half_width(&self, kind: &str, coverage: f64, spread: f64) -> Result<f64> {
+        let group = self.groups.get(kind).or_else(|| self.groups.get(POOLED));
+        let group = group.ok_or(CostModelError::Interval { coverage, why: "the model was not calibrated" })?;
+        Ok(group.quantile(coverage)? * scale(spread))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_by_hand() {
+        let c = Conformal::new((1..=9).rev().map(f64::from).collect());
+        // Rank ceil(10 * 0.5) = 5, ceil(10 * 0.9) = 9; 0.95 would need a tenth record.
+        assert_eq!(c.quantile(0.5).unwrap(), 5.0);
+        assert_eq!(c.quantile(0.9).unwrap(), 9.0);
+        assert!(c.quantile(0.95).is_err());
+        assert!(c.quantile(1.0).is_err() && c.quantile(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn compressed_quantiles_err_on_the_wide_side() {
+        let n = 5000;
+        let c = Conformal::new((0..n).map(f64::from).collect());
+        for coverage in [0.5, 0.8, 0.9, 0.95] {
+            let exact = ((f64::from(n) + 1.0) * coverage).ceil() - 1.0;
+            let got = c.quantile(coverage).unwrap();
+            assert!(got >= exact && got <= exact + 26.0, "{coverage}: {got} for {exact}");
+        }
+    }
+
+    #[test]
+    fn kinds_never_measured_use_all() {
+        let table = ConformalTable::calibrate((0..100).map(|i| ("gpu", 0.0, f64::from(i) / 100.0, 0.0)));
+        assert_eq!(table.half_width("npu", 0.9, 0.0).unwrap(), table.half_width("gpu", 0.9, 0.0).unwrap());
+        assert!(table.half_width("gpu", 0.9, 0.2).unwrap() > table.half_width("gpu", 0.9, 0.0).unwrap());
+        assert!(ConformalTable::default().half_width("gpu", 0.9, 0.0).is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! From a graph to what the predictor takes: rescale to one sample, lower, describe, embed.
+
+use std::sync::Arc;
+
+use ledg_encoder::Encoder;
+use ledg_graph::{ContentHash, Graph, Magnitudes, Relations};
+use ledg_predictor::{GraphInput, NodeInput, Normalization};
+use ledg_template::{LowerOptions, NodeDescription, TemplateSet};
+
+use crate::error::Result;
+
+/// A graph in words and numbers, independent of any model's weights. Magnitudes are those of one sample.
+#[derive(Debug, Clone)]
+pub struct DescribedGraph {
+    /// Name of the graph.
+    pub name: String,
+    /// Content hash of the graph as it was given.
+    pub hash: ContentHash,
+    /// Batch size of the graph as it was given; 1 if it has no batch dimension to follow.
+    pub batch: u64,
+    /// Why the batch dimension could not be followed; such a graph is only known at the batch it was given at.
+    pub batch_error: Option<String>,
+    /// The nodes that cost something, in topological order.
+    pub nodes: Vec<NodeDescription>,
+    /// Names of the given graph's nodes that each node stands for.
+    pub origins: Vec<Vec<String>>,
+    /// Relations between the nodes.
+    pub relations: Relations,
+}
+
+/// Turns graphs into words and numbers by a set of templates.
+#[derive(Clone)]
+pub struct Describer {
+    templates: Arc<TemplateSet>,
+    options: LowerOptions,
+}
+
+impl Describer {
+    /// With the built-in templates and default lowering.
+    ///
+    /// # Errors
+    /// Only if the built-in templates do not parse, which a test excludes.
+    pub fn builtin() -> Result<Self> {
+        Ok(Describer { templates: Arc::new(TemplateSet::builtin()?), options: LowerOptions::default() })
+    }
+
+    /// With other templates or lowering.
+    pub fn new(templates: TemplateSet, options: LowerOptions) -> Self {
+        Describer { templates: Arc::new(templates), options }
+    }
+
+    /// The templates in use.
+    pub fn templates(&self) -> &TemplateSet {
+        &self.templates
+    }
+
+    /// Describes a graph.
+    ///
+    /// A graph whose batch dimension cannot be followed is described as it is; see [`DescribedGraph::batch_error`].
+    ///
+    /// # Errors
+    /// What the templates refuse.
+    pub fn describe(&self, graph: &Graph) -> Result<DescribedGraph> {
+        let (single, batch, batch_error) = match graph.batch_axes().and_then(|axes| Ok((graph.rescale_batch(1)?, axes.batch))) {
+            Ok((single, batch)) => (single, batch, None),
+            Err(error) => (graph.clone(), 1, Some(error.to_string())),
+        };
+        let lowered = self.templates.lower(&single, &self.options)?;
+        Ok(DescribedGraph {
+            name: graph.name().to_owned(),
+            hash: graph.content_hash(),
+            batch,
+            batch_error,
+            nodes: self.templates.describe(&lowered),
+            origins: lowered.origins,
+            relations: lowered.relations,
+        })
+    }
+}
+
+impl DescribedGraph {
+    /// The distinct sentences of the graph, in order of first appearance.
+    pub fn sentences(&self) -> Vec<&str> {
+        let mut seen = std::collections::HashSet::new();
+        self.nodes.iter().map(|n| n.sentence.as_str()).filter(|s| seen.insert(*s)).collect()
+    }
+
+    /// Magnitudes of one sample, summed over the nodes.
+    pub fn magnitudes(&self) -> Magnitudes {
+        self.nodes.iter().map(|n| n.magnitudes).sum()
+    }
+
+    /// Multiply-adds of one sample in contractions: convolutions, matrix products, recurrences, attention.
+    pub fn macs(&self) -> f64 {
+        self.nodes.iter().map(|n| n.macs).sum()
+    }
+
+    /// The predictor's input: sentences embedded, numbers standardised.
+    ///
+    /// # Errors
+    /// What the encoder refuses: a sentence that is too long.
+    pub fn input(&self, encoder: &Encoder, normalization: &Normalization) -> Result<GraphInput> {
+        let sentences = self.sentences();
+        let vectors = encoder.embed(&sentences)?;
+        let standardised = vectors.iter().map(|v| Arc::<[f32]>::from(normalization.sentence.apply(v)));
+        let by_sentence: std::collections::HashMap<&str, Arc<[f32]>> = sentences.iter().copied().zip(standardised).collect();
+        let nodes = self.nodes.iter().map(|node| NodeInput {
+            sentence: Arc::clone(&by_sentence[node.sentence.as_str()]),
+            features: normalization.features.apply(&node.features),
+            magnitudes: node.magnitudes,
+            contraction: node.macs > 0.0,
+        });
+        Ok(GraphInput { nodes: nodes.collect(), relations: self.relations.clone() })
+    }
+}

@@ -1,0 +1,69 @@
+//! What can go wrong between a graph and an estimate.
+
+use thiserror::Error;
+
+/// Why the façade could not do what it was asked.
+#[non_exhaustive]
+#[derive(Debug, Error)]
+pub enum CostModelError {
+    /// From the graph.
+    #[error(transparent)]
+    Graph(#[from] ledg_graph::GraphError),
+    /// From an ONNX file.
+    #[error(transparent)]
+    Onnx(#[from] ledg_onnx::OnnxError),
+    /// From templates.
+    #[error(transparent)]
+    Template(#[from] ledg_template::TemplateError),
+    /// From hardware descriptions.
+    #[error(transparent)]
+    Hardware(#[from] ledg_template::hardware::HardwareError),
+    /// From the language model.
+    #[error(transparent)]
+    Encoder(#[from] ledg_encoder::EncoderError),
+    /// From the predictor.
+    #[error(transparent)]
+    Predictor(#[from] ledg_predictor::PredictorError),
+    /// A device's data sheet lacks a figure that the physical prior cannot do without.
+    #[error("hardware `{hardware}`: {field} is not stated, and no latency can be estimated without it: add it to the device's TOML file")]
+    MissingFigure {
+        /// The device.
+        hardware: String,
+        /// The missing figure.
+        field: &'static str,
+    },
+    /// The file is no bundle, or is damaged.
+    #[error("bundle {origin}: {why}")]
+    Bundle {
+        /// File name, or `(built in)`.
+        origin: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The bundle was made for other schemas than this library has.
+    #[error("bundle {origin}: its {what} is {found}, this library's is {expected}: use the bundle that came with this version, or train again")]
+    Mismatch {
+        /// File name, or `(built in)`.
+        origin: String,
+        /// Which schema.
+        what: &'static str,
+        /// The bundle's.
+        found: String,
+        /// The library's.
+        expected: String,
+    },
+    /// A coverage that is no share strictly between 0 and 1, or one that the calibration set is too small for.
+    #[error("an interval of coverage {coverage} cannot be given: {why}")]
+    Interval {
+        /// The coverage asked for.
+        coverage: f64,
+        /// Why not.
+        why: &'static str,
+    },
+    /// From the tensor library.
+    #[error("tensor: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, CostModelError>;

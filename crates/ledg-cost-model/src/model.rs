@@ -1,0 +1,245 @@
+//! The cost model: a bundle, ready to answer.
+
+use std::sync::{Arc, OnceLock};
+
+use ledg_encoder::Encoder;
+use ledg_graph::Graph;
+use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, QuotientGraph, Query};
+use ledg_template::TemplateSet;
+use ledg_template::hardware::{Kind, Platform};
+
+use crate::bundle::{Bundle, BundleHeader};
+use crate::describe::{DescribedGraph, Describer};
+use crate::error::{CostModelError, Result};
+use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
+use crate::platform::RawPlatform;
+
+/// The bundle that comes with the library.
+static DEFAULT_BUNDLE: &[u8] = include_bytes!("../assets/default.ledg");
+
+/// A trained model. Immutable; share it by reference or [`Arc`].
+pub struct CostModel {
+    header: BundleHeader,
+    members: Vec<Predictor>,
+    encoder: Encoder,
+    describer: Describer,
+}
+
+/// A graph as this model takes it: described, embedded, identical nodes merged. Prepare once, ask often.
+pub struct PreparedGraph {
+    described: DescribedGraph,
+    batch: GraphBatch,
+    class_of: Vec<u32>,
+    counts: Vec<f32>,
+    /// Whether a template covers each class of nodes.
+    known: Vec<bool>,
+}
+
+impl PreparedGraph {
+    /// The graph in words and numbers.
+    pub fn described(&self) -> &DescribedGraph {
+        &self.described
+    }
+}
+
+impl CostModel {
+    /// The model that comes with the library; loaded once.
+    ///
+    /// # Errors
+    /// Only if the library was built with a bundle that does not match it, which a test excludes.
+    pub fn default_model() -> Result<Arc<CostModel>> {
+        static MODEL: OnceLock<Arc<CostModel>> = OnceLock::new();
+        if let Some(model) = MODEL.get() {
+            return Ok(Arc::clone(model));
+        }
+        let model = Arc::new(Self::from_bytes(DEFAULT_BUNDLE, "(built in)", TemplateSet::builtin()?)?);
+        Ok(Arc::clone(MODEL.get_or_init(|| model)))
+    }
+
+    /// A model from a bundle's bytes, with templates; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// As [`Bundle::from_bytes`] and [`Bundle::predictors`].
+    pub fn from_bytes(bytes: &[u8], origin: &str, templates: TemplateSet) -> Result<Self> {
+        let encoder = Encoder::pretrained()?;
+        let bundle = Bundle::from_bytes(bytes, origin, &templates, &encoder)?;
+        let members = bundle.predictors()?;
+        let describer = Describer::new(templates, ledg_template::LowerOptions::default());
+        Ok(CostModel { members, encoder: encoder.with_table(bundle.sentences)?, header: bundle.header, describer })
+    }
+
+    /// The bundle's header: configuration, provenance, conformal table.
+    pub fn header(&self) -> &BundleHeader {
+        &self.header
+    }
+
+    /// The encoder, with what it has embedded so far.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Turns graphs into words and numbers.
+    pub fn describer(&self) -> &Describer {
+        &self.describer
+    }
+
+    /// Readies a graph for predictions.
+    ///
+    /// # Errors
+    /// What templates, encoder or predictor refuse in the graph.
+    pub fn prepare(&self, graph: &Graph) -> Result<PreparedGraph> {
+        let described = self.describer.describe(graph)?;
+        let config = &self.header.predictor;
+        let input = described.input(&self.encoder, &self.header.normalization)?;
+        let quotient = QuotientGraph::new(&input, config.attention, config.n_layers)?;
+        let mut known = vec![true; quotient.counts.len()];
+        for (node, &class) in described.nodes.iter().zip(&quotient.class_of) {
+            known[class as usize] &= node.known;
+        }
+        Ok(PreparedGraph {
+            batch: GraphBatch::new(&[&quotient], config, self.members[0].dtype())?,
+            class_of: quotient.class_of,
+            counts: quotient.counts,
+            known,
+            described,
+        })
+    }
+
+    /// Estimates a graph on platforms, each at its batch size, in the same order. The part that does not depend on
+    /// hardware is computed once.
+    ///
+    /// # Errors
+    /// A batch of 0, or other than the graph's own where its batch dimension cannot be followed; a platform without the
+    /// figures needed; a coverage the model was not calibrated for.
+    pub fn predict(&self, graph: &PreparedGraph, on: &[(Platform, u64)], options: &PredictOptions) -> Result<Vec<Estimate>> {
+        if on.is_empty() {
+            return Ok(Vec::new());
+        }
+        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
+        let queries: Vec<Query> =
+            on.iter().enumerate().map(|(i, &(_, batch))| self.query(graph, i, batch)).collect::<Result<_>>()?;
+        let platforms = PlatformBatch::new(&self.platform_inputs(&raw)?, &self.header.predictor, self.members[0].dtype())?;
+        let mut members = Vec::with_capacity(self.members.len());
+        for predictor in &self.members {
+            let h = predictor.trunk(&graph.batch, &Mode::Eval)?;
+            members.push(match predictor.node_costs(&h, &graph.batch, &platforms, &queries)? {
+                Some(costs) => MemberAnswer::ByNode(costs),
+                None => {
+                    let ln = predictor.latencies(&h, &graph.batch, &platforms, &queries, &Mode::Eval)?;
+                    MemberAnswer::Total(ln.to_dtype(candle_core::DType::F64)?.to_vec1()?)
+                }
+            });
+        }
+        (0..queries.len()).map(|q| self.estimate(graph, &members, q, raw[q].kind, options)).collect()
+    }
+
+    fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
+        let described = &graph.described;
+        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
+        if batch == 0 {
+            return Err(impossible("it must be at least 1").into());
+        }
+        if batch != described.batch && described.batch_error.is_some() {
+            return Err(impossible("its batch dimension cannot be followed, so it is known at its own batch only").into());
+        }
+        Ok(Query { graph: 0, platform, batch: batch as f64 })
+    }
+
+    fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {
+        let sentences: Vec<&str> = raw.iter().map(|p| p.sentence.as_str()).collect();
+        let vectors = self.encoder.embed(&sentences)?;
+        Ok(raw.iter().zip(&vectors).map(|(p, v)| p.input(v, &self.header.normalization)).collect())
+    }
+
+    /// Combines the members' answers to one query: the geometric mean of their latencies.
+    fn estimate(
+        &self,
+        graph: &PreparedGraph,
+        members: &[MemberAnswer],
+        q: usize,
+        kind: Kind,
+        options: &PredictOptions,
+    ) -> Result<Estimate> {
+        let ln: Vec<f64> = members.iter().map(|m| m.ln_latency(q, &graph.counts)).collect();
+        let n = ln.len() as f64;
+        let mean = ln.iter().sum::<f64>() / n;
+        let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let latency_s = mean.exp();
+        if !latency_s.is_finite() {
+            let why = "the estimate is not finite: a magnitude of the graph is out of range";
+            return Err(CostModelError::Bundle { origin: graph.described.name.clone(), why: why.into() });
+        }
+        let half = self.header.conformal.half_width(kind.name(), options.coverage, spread)?;
+        let classes = mean_costs(members, q, latency_s, &graph.counts);
+        let known = if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
+        let nodes = match (&classes, options.per_node) {
+            (Some(classes), true) => node_estimates(&graph.class_of, classes),
+            _ => Vec::new(),
+        };
+        Ok(Estimate { latency_s, lo_s: (mean - half).exp(), hi_s: (mean + half).exp(), known, spread, nodes })
+    }
+}
+
+/// One member's answer to all queries.
+enum MemberAnswer {
+    /// Costs by query and class of nodes.
+    ByNode(Vec<Vec<NodeCost>>),
+    /// ln seconds by query.
+    Total(Vec<f64>),
+}
+
+impl MemberAnswer {
+    fn ln_latency(&self, q: usize, counts: &[f32]) -> f64 {
+        match self {
+            MemberAnswer::ByNode(costs) => {
+                costs[q].iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum::<f64>().ln()
+            }
+            MemberAnswer::Total(ln) => ln[q],
+        }
+    }
+}
+
+/// Mean over the members of each class's cost, scaled so that the sum over all nodes is the latency.
+fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]) -> Option<Vec<NodeCost>> {
+    let mut sum = vec![NodeCost { compute_s: 0.0, memory_s: 0.0, launch_s: 0.0 }; counts.len()];
+    for member in members {
+        let MemberAnswer::ByNode(costs) = member else { return None };
+        for (total, cost) in sum.iter_mut().zip(&costs[q]) {
+            total.compute_s += cost.compute_s;
+            total.memory_s += cost.memory_s;
+            total.launch_s += cost.launch_s;
+        }
+    }
+    let all: f64 = sum.iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum();
+    for cost in &mut sum {
+        cost.compute_s *= latency_s / all;
+        cost.memory_s *= latency_s / all;
+        cost.launch_s *= latency_s / all;
+    }
+    Some(sum)
+}
+
+/// Share of the latency, or of the nodes where the model has no costs by node, that templates cover.
+fn known_share(graph: &PreparedGraph, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
+    let covered = |weight: &dyn Fn(usize) -> f64| -> f64 {
+        (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c])).sum()
+    };
+    match classes {
+        Some(classes) => (covered(&|c| classes[c].total_s()) / latency_s).clamp(0.0, 1.0),
+        None => covered(&|_| 1.0) / graph.class_of.len() as f64,
+    }
+}
+
+fn node_estimates(class_of: &[u32], classes: &[NodeCost]) -> Vec<NodeEstimate> {
+    let estimate = |(node, &class): (usize, &u32)| {
+        let cost = &classes[class as usize];
+        NodeEstimate {
+            node,
+            latency_s: cost.total_s(),
+            compute_s: cost.compute_s,
+            memory_s: cost.memory_s,
+            launch_s: cost.launch_s,
+        }
+    };
+    class_of.iter().enumerate().map(estimate).collect()
+}

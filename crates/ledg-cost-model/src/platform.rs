@@ -1,0 +1,187 @@
+//! From a platform's data sheet and runtime to the numbers and words that the predictor takes.
+
+use ledg_predictor::{Normalization, PlatformInput, PlatformRates};
+use ledg_template::hardware::{Kind, Layout, Platform, Precision};
+
+use crate::error::{CostModelError, Result};
+
+/// Names of the runtime settings.
+pub const RUNTIME_NAMES: [&str; N_RUNTIME] = [
+    "mixed precision",
+    "half-width activations",
+    "bfloat16",
+    "tf32",
+    "integers",
+    "channels last",
+    "compiled",
+    "framework version known",
+    "framework version",
+    "gpu",
+    "cpu",
+    "mobile",
+    "accelerator",
+];
+
+/// Number of runtime settings.
+pub const N_RUNTIME: usize = 13;
+
+/// Names of the data-sheet numbers.
+pub const SHEET_NAMES: [&str; N_SHEET] = [
+    "ln(matmul peak)",
+    "ln(vector peak)",
+    "ln(bandwidth)",
+    "ln(matmul peak / bandwidth)",
+    "ln(matmul peak / vector peak)",
+    "ln(units)",
+    "ln(clock)",
+    "ln(matmul peak per unit and cycle)",
+    "ln(cache)",
+    "ln(memory)",
+    "ln(power)",
+    "ln(matmul peak / power)",
+    "year",
+];
+
+/// Number of data-sheet numbers.
+pub const N_SHEET: usize = 13;
+
+/// Cost of starting one operator where the data sheet does not say (none does): the order of magnitude of a kernel
+/// launch on a GPU and of a dispatch on a CPU. The learned correction of the launch term starts from here.
+const LAUNCH_S: f64 = 3e-6;
+
+/// A platform before standardisation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawPlatform {
+    /// Name that resolves to the platform.
+    pub name: String,
+    /// Kind of chip; intervals are calibrated by kind.
+    pub kind: Kind,
+    /// The platform's words: device sentence, then runtime sentence if there is one.
+    pub sentence: String,
+    /// Runtime settings by [`RUNTIME_NAMES`].
+    pub runtime: [f32; N_RUNTIME],
+    /// Data-sheet numbers by [`SHEET_NAMES`]; `None` where a figure is not stated.
+    pub sheet: [Option<f32>; N_SHEET],
+    /// Rates of the physical prior.
+    pub rates: PlatformRates,
+}
+
+impl RawPlatform {
+    /// The numbers and words of a platform.
+    ///
+    /// # Errors
+    /// [`CostModelError::MissingFigure`] when the data sheet states no bandwidth.
+    pub fn new(platform: &Platform) -> Result<Self> {
+        let n = platform.numbers();
+        let bandwidth = n.bandwidth_bytes_s.ok_or_else(|| CostModelError::MissingFigure {
+            hardware: platform.device.name.clone(),
+            field: "memory_bandwidth_gb_s",
+        })?;
+        let ln = |x: Option<f64>| x.map(|x| x.ln() as f32);
+        let per = |b: Option<f64>| b.map(|b| n.peak_matmul_flops / b);
+        let sheet = [
+            ln(Some(n.peak_matmul_flops)),
+            ln(n.peak_vector_flops),
+            ln(Some(bandwidth)),
+            ln(per(Some(bandwidth))),
+            ln(per(n.peak_vector_flops)),
+            ln(n.units),
+            ln(n.clock_hz),
+            ln(per(n.units.zip(n.clock_hz).map(|(u, c)| u * c))),
+            ln(n.cache_bytes),
+            ln(n.memory_bytes),
+            ln(n.tdp_w),
+            ln(per(n.tdp_w)),
+            n.year.map(|y| (y - 2020.0) as f32),
+        ];
+        let words = [Some(platform.sentence()), platform.runtime_sentence()];
+        Ok(RawPlatform {
+            name: platform.to_string(),
+            kind: platform.device.kind,
+            sentence: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
+            runtime: runtime_settings(platform),
+            sheet,
+            rates: PlatformRates {
+                matmul_flops: n.peak_matmul_flops,
+                // Integer runtimes state no separate rate for what lies outside matrix products.
+                vector_flops: n.peak_vector_flops.unwrap_or(n.peak_matmul_flops),
+                bandwidth_bytes_s: bandwidth,
+                cache_bytes: n.cache_bytes,
+                units: n.units,
+                bytes_per_element: n.bytes_per_element,
+                launch_s: n.launch_overhead_s.unwrap_or(LAUNCH_S),
+            },
+        })
+    }
+
+    /// The predictor's input: standardised numbers, and the sentence's vector.
+    pub fn input(&self, sentence_vector: &[f32], normalization: &Normalization) -> PlatformInput {
+        PlatformInput {
+            sentence: normalization.platform.apply(sentence_vector).into(),
+            runtime: normalization.runtime.apply(&self.runtime),
+            sheet: normalization.sheet.apply_known(&self.sheet),
+            rates: self.rates,
+        }
+    }
+}
+
+fn runtime_settings(platform: &Platform) -> [f32; N_RUNTIME] {
+    let runtime = &platform.runtime;
+    let is = |b: bool| if b { 1.0 } else { 0.0 };
+    let precision = runtime.precision;
+    let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
+    let kind = platform.device.kind;
+    [
+        is(matches!(precision, Precision::Amp | Precision::AmpBf16)),
+        is(precision.bytes_per_element() == 2.0),
+        is(matches!(precision, Precision::AmpBf16 | Precision::Bf16)),
+        is(precision == Precision::Tf32),
+        is(precision.is_integer()),
+        is(runtime.layout == Layout::Nhwc),
+        is(runtime.compiler != "eager"),
+        is(version.is_some()),
+        version.unwrap_or(0.0),
+        is(kind == Kind::Gpu),
+        is(kind == Kind::Cpu),
+        is(matches!(kind, Kind::MobileGpu | Kind::MobileCpu)),
+        is(matches!(kind, Kind::Npu | Kind::Vpu | Kind::Tpu | Kind::Fpga | Kind::Asic)),
+    ]
+}
+
+/// Releases since 2.0, in fives: 1.13, the last of the 1 series, counts as -1.
+fn pytorch_like_version(major_minor: &str) -> Option<f32> {
+    let (major, minor) = major_minor.split_once('.')?;
+    let (major, minor): (f32, f32) = (major.parse().ok()?, minor.parse().ok()?);
+    Some(if major < 2.0 { minor - 14.0 } else { (major - 2.0) * 10.0 + minor } / 5.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledg_template::hardware::HardwareRegistry;
+
+    fn raw(name: &str) -> RawPlatform {
+        RawPlatform::new(&HardwareRegistry::builtin().resolve(name).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn runtime_settings_say_what_the_runtime_is() {
+        let p = raw("rtx4090:amp_bf16/nhwc/dynamo/pt2.4.0+cu124");
+        let set: Vec<&str> = RUNTIME_NAMES.iter().zip(p.runtime).filter(|(_, x)| *x != 0.0).map(|(n, _)| *n).collect();
+        assert_eq!(
+            set,
+            ["mixed precision", "half-width activations", "bfloat16", "channels last", "compiled", "framework version known", "framework version", "gpu"]
+        );
+        assert_eq!(p.runtime[8], 0.8);
+        assert_eq!(raw("rtx3090:amp/nchw/eager/pt1.13+cu117").runtime[8], -0.2);
+    }
+
+    #[test]
+    fn rates_are_those_of_the_data_sheet() {
+        let p = raw("t4:fp32");
+        assert_eq!(p.rates.matmul_flops, 8.1e12);
+        assert_eq!(p.rates.bandwidth_bytes_s, 320e9);
+        assert_eq!(p.rates.bytes_per_element, 4.0);
+        assert!(p.sentence.starts_with("Nv GPU FP32 8.1 Turing 70W"), "{}", p.sentence);
+    }
+}

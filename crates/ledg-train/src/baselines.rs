@@ -1,0 +1,107 @@
+//! The field's baselines: latency as a linear function of FLOPs, or of FLOPs and memory access.
+//!
+//! On platforms that are measured, one fit a platform: `t = a·FLOPs [+ b·bytes] + c`. On a device that is not, one fit
+//! over all measured ones on times at the data sheet's rates: `t = a·FLOPs/peak [+ b·bytes/bandwidth] + c`, by compiler,
+//! so that the device's peaks carry over. Fits minimise relative error (least squares of rows divided by the measurement).
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+use crate::data::Dataset;
+
+/// Which terms a fit has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Terms {
+    /// FLOPs alone.
+    Flops,
+    /// FLOPs and memory access cost.
+    FlopsMac,
+}
+
+impl Terms {
+    /// Name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Terms::Flops => "FLOPs (linear)",
+            Terms::FlopsMac => "FLOPs+MAC (linear)",
+        }
+    }
+}
+
+/// Pairs of ln(predicted), ln(measured) of the test records.
+pub fn predict(data: &Dataset, train: &[usize], test: &[usize], terms: Terms, unseen_device: bool) -> Result<Vec<(f64, f64)>> {
+    let group = |r: usize| -> String {
+        let platform = &data.platforms[data.records[r].platform];
+        // Column "compiled" of the runtime settings is what the devices share.
+        if unseen_device { format!("compiled {}", platform.platform.runtime[6]) } else { platform.platform.name.clone() }
+    };
+    let mut rows: BTreeMap<String, Vec<(Vec<f64>, f64)>> = BTreeMap::new();
+    for &r in train {
+        rows.entry(group(r)).or_default().push((features(data, r, terms), data.records[r].latency_s));
+    }
+    let mut fits: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (name, rows) in &rows {
+        fits.insert(name.clone(), relative_least_squares(rows)?);
+    }
+    let mut pairs = Vec::with_capacity(test.len());
+    for &r in test {
+        let Some(fit) = fits.get(&group(r)) else { bail!("no training record is like record {r} ({})", group(r)) };
+        let predicted: f64 = features(data, r, terms).iter().zip(fit).map(|(x, c)| x * c).sum();
+        // A linear fit can fall below zero, where no logarithm is; a nanosecond stands for "nothing".
+        pairs.push((predicted.max(1e-9).ln(), data.records[r].latency_s.ln()));
+    }
+    Ok(pairs)
+}
+
+fn features(data: &Dataset, r: usize, terms: Terms) -> Vec<f64> {
+    let record = data.records[r];
+    let m = data.graphs[record.graph].graph.magnitudes().scaled_batch(record.batch as f64);
+    let rates = &data.platforms[record.platform].platform.rates;
+    let mut x = vec![1e-3, m.flops / rates.matmul_flops];
+    if terms == Terms::FlopsMac {
+        x.push(m.moved_elems() * rates.bytes_per_element / rates.bandwidth_bytes_s);
+    }
+    x
+}
+
+/// Coefficients that minimise Σ ((x·c - y) / y)², by the normal equations (2 or 3 unknowns).
+fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
+    let d = rows[0].0.len();
+    let mut a = vec![vec![0.0; d + 1]; d];
+    for (x, y) in rows {
+        for i in 0..d {
+            for j in 0..d {
+                a[i][j] += x[i] / y * x[j] / y;
+            }
+            a[i][d] += x[i] / y;
+        }
+    }
+    for pivot in 0..d {
+        let best = (pivot..d).max_by(|&i, &j| a[i][pivot].abs().total_cmp(&a[j][pivot].abs())).unwrap_or(pivot);
+        a.swap(pivot, best);
+        if a[pivot][pivot].abs() < 1e-300 {
+            bail!("{} records do not determine a linear fit with {d} terms", rows.len());
+        }
+        let row = a[pivot].clone();
+        for (i, other) in a.iter_mut().enumerate().filter(|(i, _)| *i != pivot) {
+            let factor = other[pivot] / row[pivot];
+            let _ = i;
+            other.iter_mut().zip(&row).for_each(|(o, r)| *o -= factor * r);
+        }
+    }
+    Ok((0..d).map(|i| a[i][d] / a[i][i]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_line_is_found() {
+        let rows: Vec<(Vec<f64>, f64)> = (1..6).map(|i| (vec![1.0, f64::from(i)], 2.0 + 3.0 * f64::from(i))).collect();
+        let c = relative_least_squares(&rows).unwrap();
+        assert!((c[0] - 2.0).abs() < 1e-9 && (c[1] - 3.0).abs() < 1e-9, "{c:?}");
+        assert!(relative_least_squares(&[(vec![1.0, 1.0], 1.0)]).is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! From finished runs to the bundle that ships.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
+use ledg_cost_model::encoder::{Encoder, SentenceTable};
+use ledg_cost_model::template::hardware::HardwareRegistry;
+use ledg_cost_model::template::{FEATURE_SCHEMA, TemplateSet};
+use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Provenance, RawPlatform};
+
+use crate::config::Experiment;
+use crate::data::Dataset;
+use crate::evaluate::ensemble;
+use crate::metrics::{Metrics, mean_std};
+use crate::run::{self, RunResult};
+use crate::files;
+
+/// What the weights were made from and may be used under.
+const LICENCES: [&str; 2] = [
+    "training data: pytorch-image-models benchmark results (Apache-2.0), huggingface/pytorch-image-models aa4b5850c154",
+    "encoder: all-MiniLM-L6-v2 (Apache-2.0)",
+];
+
+/// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of `intervals`.
+pub fn make(experiment: &Experiment, intervals: &Experiment, runs: &Path, output: &Path) -> Result<()> {
+    let results = results(experiment, runs)?;
+    ensure!(results.iter().all(|r| r.fold == 0), "`{}` has several folds; a bundle's members differ in seed only", experiment.name);
+    ensure!(
+        results.iter().all(|r| r.predictor == results[0].predictor && r.normalization == results[0].normalization),
+        "the runs of `{}` disagree in architecture or statistics",
+        experiment.name
+    );
+    let members = results
+        .iter()
+        .map(|r| {
+            let path = run::dir(runs, experiment, r.seed, r.fold).join("best.safetensors");
+            let tensors = candle_core::safetensors::load(&path, &Device::Cpu);
+            Ok(tensors.with_context(|| format!("{}", path.display()))?.into_iter().collect())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let data = run::load_data(experiment)?;
+    let held_out = ensemble(&self::results(intervals, runs)?);
+    ensure!(
+        intervals.seeds.len() == experiment.seeds.len(),
+        "`{}` has {} members, `{}` calibrates intervals of {}: the spread of an ensemble depends on its size",
+        experiment.name,
+        experiment.seeds.len(),
+        intervals.name,
+        intervals.seeds.len()
+    );
+    let interval_data = run::load_data(intervals)?;
+    let kind = |record: usize| interval_data.platforms[interval_data.records[record].platform].platform.kind.name();
+    let conformal =
+        ConformalTable::calibrate(held_out.iter().map(|p| (kind(p.record), p.ln_predicted, p.ln_measured, p.spread)));
+    let pairs: Vec<(f64, f64)> = held_out.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
+    let metrics = Metrics::of(&pairs).context("the interval experiment has no held-out predictions")?;
+    let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
+    let encoder = Encoder::pretrained()?;
+    let sentences = SentenceTable::build(&encoder, &known_sentences(&data)?)?;
+    let header = BundleHeader {
+        version: BUNDLE_VERSION,
+        unit: "s".into(),
+        predictor: results[0].predictor.clone(),
+        members: results.len(),
+        normalization: results[0].normalization.clone(),
+        template_fingerprint: TemplateSet::builtin()?.fingerprint().to_string(),
+        feature_schema: FEATURE_SCHEMA,
+        encoder_fingerprint: encoder.fingerprint(),
+        conformal,
+        provenance: Provenance {
+            experiment: toml::to_string(experiment)?,
+            data_hash: data.hash.clone(),
+            platforms: data.platforms.iter().map(|p| p.platform.name.clone()).collect(),
+            graphs: data.graphs.len(),
+            records: data.records.len(),
+            date: today(),
+            validation: BTreeMap::from([
+                ("unseen families, MAPE %".to_owned(), metrics.mape),
+                ("unseen families, Acc(10%) %".to_owned(), metrics.acc10),
+                ("validation families, MAPE %".to_owned(), mean_std(&own).0),
+            ]),
+            licences: LICENCES.map(str::to_owned).to_vec(),
+        },
+    };
+    let bundle = Bundle { header, members, sentences };
+    let bytes = bundle.to_bytes()?;
+    files::write(output, &bytes)?;
+    eprintln!(
+        "{}: {} bytes, {} members, {} sentences, unseen families {:.2} % MAPE",
+        output.display(),
+        bytes.len(),
+        bundle.members.len(),
+        bundle.sentences.len(),
+        metrics.mape
+    );
+    Ok(())
+}
+
+fn results(experiment: &Experiment, runs: &Path) -> Result<Vec<RunResult>> {
+    experiment.runs().into_iter().map(|(seed, fold)| run::load_result(runs, experiment, seed, fold)).collect()
+}
+
+/// Sentences worth embedding ahead of time: those of the training graphs, and of every built-in device with its default
+/// runtime and with the runtimes of the data.
+fn known_sentences(data: &Dataset) -> Result<Vec<String>> {
+    let mut sentences: BTreeSet<String> = BTreeSet::new();
+    for graph in &data.graphs {
+        sentences.extend(graph.graph.sentences().into_iter().map(str::to_owned));
+    }
+    sentences.extend(data.platforms.iter().map(|p| p.platform.sentence.clone()));
+    let registry = HardwareRegistry::builtin();
+    for device in registry.devices() {
+        // A device without a stated bandwidth is in no estimate, so its sentence is never asked for.
+        if let Ok(raw) = RawPlatform::new(&registry.resolve(&device.name)?) {
+            sentences.insert(raw.sentence);
+        }
+    }
+    Ok(sentences.into_iter().collect())
+}
+
+fn today() -> String {
+    jiff::ZonedDateTime::now().date().to_string()
+}

@@ -1,0 +1,229 @@
+//! An experiment as data: `configs/experiments/*.toml`. Unknown keys are errors.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use ledg_cost_model::predictor::PredictorConfig;
+use ledg_cost_model::predictor::{Attention, HardwareInputs, Readout};
+use serde::{Deserialize, Serialize};
+
+/// One experiment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Name; results go to `runs/<name>/`.
+    pub name: String,
+    /// What the experiment shows, one sentence.
+    pub about: String,
+    /// Seeds: each gives its own initial weights and order of training.
+    pub seeds: Vec<u64>,
+    /// The data.
+    pub data: DataConfig,
+    /// What is held out.
+    pub split: SplitConfig,
+    /// The model.
+    pub model: ModelConfig,
+    /// The training.
+    pub train: TrainConfig,
+}
+
+/// Which measurements take part.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Folder of the timm data set: `graphs.csv`, `latency.csv`, `onnx.tar.xz`. Relative to the working directory.
+    pub timm: PathBuf,
+    /// Devices whose records take part; empty: all.
+    #[serde(default)]
+    pub hardware: Vec<String>,
+}
+
+/// What is held out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SplitConfig {
+    /// Whole model families are unseen: families are dealt into `folds` parts, one run a part.
+    Families {
+        /// Number of parts; 5 holds out 20 % of the families in each run.
+        folds: usize,
+        /// How many of the parts are run as test sets, in order; at most `folds`.
+        run_folds: usize,
+        /// Seed by which families are dealt, the same for every run, so that runs of several seeds can be averaged.
+        seed: u64,
+        /// Share of the remaining families on which the checkpoint is chosen.
+        validation: f64,
+    },
+    /// A device is unseen with all its configurations; families are seen.
+    Hardware {
+        /// The device held out.
+        held_out: String,
+        /// Seed by which validation families are chosen.
+        seed: u64,
+        /// Share of the families on which the checkpoint is chosen, on the devices that are seen.
+        validation: f64,
+    },
+    /// Nothing is held out for testing: for the model that ships.
+    None {
+        /// Seed by which validation families are chosen.
+        seed: u64,
+        /// Share of the families on which the checkpoint is chosen.
+        validation: f64,
+    },
+}
+
+/// The model; what the data determines (widths of inputs) is filled in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// See [`PredictorConfig::d_model`].
+    pub d_model: usize,
+    /// See [`PredictorConfig::n_layers`].
+    pub n_layers: usize,
+    /// See [`PredictorConfig::n_heads`].
+    pub n_heads: usize,
+    /// See [`PredictorConfig::ffn_mult`].
+    pub ffn_mult: usize,
+    /// See [`PredictorConfig::d_readout`].
+    pub d_readout: usize,
+    /// See [`PredictorConfig::d_platform`].
+    pub d_platform: usize,
+    /// See [`PredictorConfig::attention`].
+    pub attention: Attention,
+    /// See [`PredictorConfig::readout`].
+    pub readout: Readout,
+    /// See [`PredictorConfig::hardware`].
+    pub hardware: HardwareInputs,
+    /// How an operator's words become a vector.
+    pub embedding: Embedding,
+    /// See [`PredictorConfig::numbers`].
+    pub numbers: bool,
+    /// See [`PredictorConfig::correction_cap`].
+    pub correction_cap: f64,
+    /// See [`PredictorConfig::dropout`].
+    pub dropout: f64,
+}
+
+/// How an operator's words become a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Embedding {
+    /// The frozen pretrained BERT.
+    Bert,
+    /// The same architecture with random weights.
+    BertRandomInit,
+    /// One position an operator type.
+    OneHot,
+    /// No words at all.
+    None,
+}
+
+/// The training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training graphs.
+    pub epochs: usize,
+    /// Graphs a step.
+    pub graphs_per_step: usize,
+    /// Records drawn for each graph of a step.
+    pub records_per_graph: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps in which the learning rate rises linearly; then it falls along a cosine to 0.
+    pub warmup: f64,
+    /// AdamW's decoupled weight decay.
+    pub weight_decay: f64,
+    /// Smooth-L1's transition from square to absolute, in units of ln latency.
+    pub huber_delta: f64,
+    /// Largest norm of a step's gradient.
+    pub clip_norm: f64,
+    /// Decay of the running average of weights that is evaluated and kept.
+    pub ema_decay: f64,
+    /// A family of n graphs weighs n^(1 - this) in the loss: 0 counts graphs alike, 1 families.
+    pub family_balance: f64,
+    /// Epochs between evaluations on the validation set.
+    pub validate_every: usize,
+}
+
+impl Experiment {
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let experiment: Experiment = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        experiment.check().with_context(|| format!("{}", path.display()))?;
+        Ok(experiment)
+    }
+
+    fn check(&self) -> Result<()> {
+        let t = &self.train;
+        ensure!(!self.seeds.is_empty(), "`seeds` is empty");
+        ensure!(t.epochs > 0, "`train.epochs` must be at least 1");
+        ensure!(t.graphs_per_step > 0 && t.records_per_graph > 0, "`train.graphs_per_step` and `records_per_graph` must be at least 1");
+        ensure!(t.validate_every > 0, "`train.validate_every` must be at least 1");
+        let positive = [("learning_rate", t.learning_rate), ("huber_delta", t.huber_delta), ("clip_norm", t.clip_norm)];
+        for (name, value) in positive {
+            ensure!(value.is_finite() && value > 0.0, "`train.{name}` is {value}, must be a positive number");
+        }
+        let shares = [("warmup", t.warmup), ("ema_decay", t.ema_decay), ("family_balance", t.family_balance)];
+        for (name, value) in shares {
+            ensure!((0.0..=1.0).contains(&value), "`train.{name}` is {value}, must be between 0 and 1");
+        }
+        let validation = match &self.split {
+            SplitConfig::Families { folds, run_folds, validation, .. } => {
+                ensure!(*folds >= 2, "`split.folds` must be at least 2");
+                ensure!((1..=*folds).contains(run_folds), "`split.run_folds` must be between 1 and `split.folds`");
+                *validation
+            }
+            SplitConfig::Hardware { validation, .. } | SplitConfig::None { validation, .. } => *validation,
+        };
+        ensure!((0.01..=0.5).contains(&validation), "`split.validation` is {validation}, must be between 0.01 and 0.5");
+        Ok(())
+    }
+
+    /// The runs of this experiment: (seed, fold).
+    pub fn runs(&self) -> Vec<(u64, usize)> {
+        let folds = match &self.split {
+            SplitConfig::Families { run_folds, .. } => *run_folds,
+            SplitConfig::Hardware { .. } | SplitConfig::None { .. } => 1,
+        };
+        self.seeds.iter().flat_map(|&seed| (0..folds).map(move |fold| (seed, fold))).collect()
+    }
+}
+
+impl ModelConfig {
+    /// The predictor's configuration for inputs of these widths.
+    pub fn predictor(&self, widths: InputWidths) -> PredictorConfig {
+        PredictorConfig {
+            d_model: self.d_model,
+            n_layers: self.n_layers,
+            n_heads: self.n_heads,
+            ffn_mult: self.ffn_mult,
+            d_readout: self.d_readout,
+            d_platform: self.d_platform,
+            attention: self.attention,
+            readout: self.readout,
+            hardware: self.hardware,
+            numbers: self.numbers,
+            sentences: self.embedding != Embedding::None,
+            correction_cap: self.correction_cap,
+            dropout: self.dropout,
+            sentence_dim: widths.sentence,
+            n_features: widths.features,
+            n_runtime: widths.runtime,
+            n_sheet: widths.sheet,
+        }
+    }
+}
+
+/// Widths of a predictor's inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct InputWidths {
+    /// A sentence vector.
+    pub sentence: usize,
+    /// A node's numbers.
+    pub features: usize,
+    /// A platform's runtime settings.
+    pub runtime: usize,
+    /// A platform's data-sheet numbers.
+    pub sheet: usize,
+}

@@ -1,0 +1,39 @@
+//! Reading and atomically writing the files of a run.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::Tensor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Writes a file under a temporary name in the same folder, then renames it.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let context = || format!("{}: cannot be written", path.display());
+    std::fs::create_dir_all(dir).with_context(context)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
+    file.as_file().sync_all().with_context(context)?;
+    file.persist(path).with_context(context)?;
+    Ok(())
+}
+
+/// Writes a value as JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    write(path, serde_json::to_string_pretty(value)?.as_bytes())
+}
+
+/// Reads a value from JSON.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
+}
+
+/// Writes tensors as safetensors.
+pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    let bytes = safetensors::serialize(tensors.iter(), None).context("tensors cannot be serialised")?;
+    write(path, &bytes)
+}

@@ -1,1 +1,0 @@
-//! Data sets, splits, baselines, training, evaluation, bundling.

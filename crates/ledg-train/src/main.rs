@@ -1,0 +1,114 @@
+//! `ledg-train`: data sets, splits, baselines, training, evaluation, bundling.
+//!
+//! **Invariant:** an experiment is one file and one command; its runs are resumable and write to `runs/<name>/` only.
+
+mod baselines;
+mod bundle;
+mod config;
+mod data;
+mod evaluate;
+mod files;
+mod metrics;
+mod optimizer;
+mod prepare;
+mod run;
+mod split;
+mod trainer;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::Experiment;
+
+// Training allocates and frees large tensors all the time; glibc returns them to the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Trains, evaluates and bundles ledg's cost models.
+#[derive(Parser)]
+#[command(name = "ledg-train", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train every run (seed x fold) of an experiment; runs that are finished are skipped, a stopped one goes on.
+    ///
+    /// Example: ledg-train fit configs/experiments/timm-families.toml
+    Fit {
+        /// The experiment, a TOML file.
+        config: PathBuf,
+        /// Runs trained at the same time, one thread each.
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// Folder for runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
+    },
+    /// Print the table of an experiment whose runs are finished: errors, baselines, interval coverage.
+    ///
+    /// Example: ledg-train eval configs/experiments/timm-families.toml
+    Eval {
+        /// The experiment, a TOML file.
+        config: PathBuf,
+        /// Folder of runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
+        /// Also write the table to this Markdown file.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+    /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
+    ///
+    /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/timm-families.toml
+    /// --output crates/ledg-cost-model/assets/default.ledg
+    Bundle {
+        /// The experiment whose runs become the members.
+        config: PathBuf,
+        /// The experiment whose held-out predictions calibrate the intervals.
+        #[arg(long)]
+        intervals: PathBuf,
+        /// Where to write the bundle.
+        #[arg(long)]
+        output: PathBuf,
+        /// Folder of runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    single_threaded_products()?;
+    match cli.command {
+        Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
+        Command::Eval { config, runs, output } => {
+            let text = evaluate::report(&Experiment::load(&config)?, &config, &runs)?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
+        }
+        Command::Bundle { config, intervals, output, runs } => {
+            bundle::make(&Experiment::load(&config)?, &Experiment::load(&intervals)?, &runs, &output)
+        }
+    }
+}
+
+/// Makes matrix products single-threaded by starting this program again with the setting.
+///
+/// Runs are trained side by side, one thread each: threads inside one of these small products only get in each other's
+/// way. The tensor library takes the number from the environment, and changing one's own environment is unsafe.
+fn single_threaded_products() -> Result<()> {
+    const THREADS: &str = "RAYON_NUM_THREADS";
+    if std::env::var_os(THREADS).is_some() {
+        return Ok(());
+    }
+    let status = std::process::Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env(THREADS, "1")
+        .status()?;
+    std::process::exit(status.code().unwrap_or(1));
+}

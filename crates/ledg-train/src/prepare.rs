@@ -1,0 +1,160 @@
+//! From a data set to what the predictor takes: sentences embedded, numbers standardised with the statistics of the
+//! training set, identical nodes merged.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use anyhow::Result;
+use ledg_cost_model::encoder::Encoder;
+use ledg_cost_model::predictor::{
+    GraphInput, NodeInput, Normalization, PlatformInput, PredictorConfig, QuotientGraph, Standardizer,
+};
+use ledg_cost_model::{DescribedGraph, N_RUNTIME, N_SHEET};
+use ledg_cost_model::template::N_FEATURES;
+
+use crate::config::{Embedding, InputWidths, ModelConfig};
+use crate::data::Dataset;
+
+/// A data set ready for a model.
+pub struct PreparedData {
+    /// Architecture, widths filled in.
+    pub config: PredictorConfig,
+    /// Statistics of the inputs.
+    pub normalization: Normalization,
+    /// Graphs, in the data set's order.
+    pub graphs: Vec<QuotientGraph>,
+    /// Platforms, in the data set's order.
+    pub platforms: Vec<PlatformInput>,
+}
+
+/// Words as vectors: a language model, or the one-hot ablation.
+enum Words {
+    Encoder(Encoder),
+    /// Position of each operator type; one more for operators not in training.
+    OneHot(HashMap<String, usize>),
+}
+
+/// Prepares a data set; statistics come from the records in `train` alone.
+pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<PreparedData> {
+    let graphs_in: BTreeSet<usize> = train.iter().map(|&r| data.records[r].graph).collect();
+    let platforms_in: BTreeSet<usize> = train.iter().map(|&r| data.records[r].platform).collect();
+    let words = match model.embedding {
+        Embedding::Bert | Embedding::None => Words::Encoder(Encoder::pretrained()?),
+        Embedding::BertRandomInit => Words::Encoder(Encoder::random(0)),
+        Embedding::OneHot => {
+            let ops: BTreeSet<String> =
+                graphs_in.iter().flat_map(|&g| data.graphs[g].graph.nodes.iter().map(|n| n.op.to_string())).collect();
+            Words::OneHot(ops.into_iter().enumerate().map(|(i, op)| (op, i)).collect())
+        }
+    };
+    let encoder = match &words {
+        Words::Encoder(encoder) => encoder,
+        Words::OneHot(_) => &Encoder::pretrained()?,
+    };
+    let platform_sentences: Vec<&str> = data.platforms.iter().map(|p| p.platform.sentence.as_str()).collect();
+    let platform_vectors = encoder.embed(&platform_sentences)?;
+    let vectors = word_vectors(data, &words)?;
+    let sentence_dim = vectors.values().next().map_or(encoder.dim(), |v| v.len());
+
+    let normalization = Normalization {
+        sentence: match &words {
+            Words::Encoder(_) => {
+                let seen: BTreeSet<&str> =
+                    graphs_in.iter().flat_map(|&g| data.graphs[g].graph.sentences()).collect();
+                Standardizer::fit(sentence_dim, seen.into_iter().map(|s| (&vectors[s][..], 1.0)))
+            }
+            Words::OneHot(_) => Standardizer::identity(sentence_dim),
+        },
+        features: Standardizer::fit(
+            N_FEATURES,
+            // Every graph weighs the same, whatever its number of nodes.
+            graphs_in.iter().flat_map(|&g| {
+                let nodes = &data.graphs[g].graph.nodes;
+                nodes.iter().map(|n| (&n.features[..], 1.0 / nodes.len() as f64))
+            }),
+        ),
+        platform: Standardizer::fit(encoder.dim(), platforms_in.iter().map(|&p| (&platform_vectors[p][..], 1.0))),
+        runtime: Standardizer::fit(
+            N_RUNTIME,
+            platforms_in.iter().map(|&p| (&data.platforms[p].platform.runtime[..], 1.0)),
+        ),
+        sheet: sheet_statistics(data, &platforms_in),
+    };
+    let widths = InputWidths { sentence: sentence_dim, features: N_FEATURES, runtime: N_RUNTIME, sheet: N_SHEET };
+    let mut config = model.predictor(widths);
+    // Platform sentences are the encoder's even where operators are one-hot.
+    if let Words::OneHot(_) = words {
+        config.hardware = without_sentence(config.hardware);
+    }
+    let graphs = data
+        .graphs
+        .iter()
+        .map(|g| {
+            let input = graph_input(&g.graph, &vectors, &normalization);
+            Ok(QuotientGraph::new(&input, config.attention, config.n_layers)?)
+        })
+        .collect::<Result<_>>()?;
+    let platforms = data.platforms.iter().zip(&platform_vectors).map(|(p, v)| {
+        let mut input = p.platform.input(v, &normalization);
+        if let Words::OneHot(_) = words {
+            input.sentence = vec![0.0; sentence_dim].into();
+        }
+        input
+    });
+    Ok(PreparedData { graphs, platforms: platforms.collect(), config, normalization })
+}
+
+/// The vector of every sentence of the data set.
+fn word_vectors(data: &Dataset, words: &Words) -> Result<HashMap<String, Arc<[f32]>>> {
+    let mut op_of: HashMap<&str, String> = HashMap::new();
+    for node in data.graphs.iter().flat_map(|g| &g.graph.nodes) {
+        op_of.entry(&node.sentence).or_insert_with(|| node.op.to_string());
+    }
+    let mut sentences: Vec<&str> = op_of.keys().copied().collect();
+    sentences.sort_unstable();
+    let vectors: Vec<Arc<[f32]>> = match words {
+        Words::Encoder(encoder) => encoder.embed(&sentences)?,
+        Words::OneHot(places) => {
+            let one_hot = |s: &&str| {
+                let mut v = vec![0.0; places.len() + 1];
+                v[places.get(&op_of[s]).copied().unwrap_or(places.len())] = 1.0;
+                v.into()
+            };
+            sentences.iter().map(one_hot).collect()
+        }
+    };
+    Ok(sentences.into_iter().map(str::to_owned).zip(vectors).collect())
+}
+
+fn graph_input(graph: &DescribedGraph, vectors: &HashMap<String, Arc<[f32]>>, normalization: &Normalization) -> GraphInput {
+    let mut standardised: HashMap<&str, Arc<[f32]>> = HashMap::new();
+    let nodes = graph.nodes.iter().map(|n| NodeInput {
+        sentence: Arc::clone(
+            standardised.entry(&n.sentence).or_insert_with(|| normalization.sentence.apply(&vectors[&n.sentence]).into()),
+        ),
+        features: normalization.features.apply(&n.features),
+        magnitudes: n.magnitudes,
+        contraction: n.macs > 0.0,
+    });
+    GraphInput { nodes: nodes.collect(), relations: graph.relations.clone() }
+}
+
+/// Statistics of the figures that are stated; a column that nobody states has mean 0.
+fn sheet_statistics(data: &Dataset, platforms: &BTreeSet<usize>) -> Standardizer {
+    let mut all = Standardizer::identity(N_SHEET);
+    for k in 0..N_SHEET {
+        let column: Vec<[f32; 1]> =
+            platforms.iter().filter_map(|&p| data.platforms[p].platform.sheet[k].map(|x| [x])).collect();
+        let one = Standardizer::fit(1, column.iter().map(|x| (&x[..], 1.0)));
+        (all.mean[k], all.std[k]) = (one.mean[0], one.std[0]);
+    }
+    all
+}
+
+fn without_sentence(hardware: ledg_cost_model::predictor::HardwareInputs) -> ledg_cost_model::predictor::HardwareInputs {
+    use ledg_cost_model::predictor::HardwareInputs::{Both, None, Sentence, Sheet};
+    match hardware {
+        None | Sentence => None,
+        Sheet | Both => Sheet,
+    }
+}

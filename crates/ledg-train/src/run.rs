@@ -1,0 +1,213 @@
+//! The runs of an experiment: one a seed and fold, trained side by side, each with a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use ledg_cost_model::predictor::{Normalization, PredictorConfig};
+use ledg_cost_model::template::hardware::HardwareRegistry;
+use ledg_cost_model::Describer;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Experiment;
+use crate::data::{Dataset, load_timm};
+use crate::prepare::prepare;
+use crate::split::split;
+use crate::{files, trainer};
+
+/// What a finished run leaves behind.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunResult {
+    /// Experiment.
+    pub experiment: String,
+    /// SHA-256 of the experiment's model, training, data and split settings.
+    pub config_hash: String,
+    /// SHA-256 of the data.
+    pub data_hash: String,
+    /// Git revision of the working tree, `+` if it was changed.
+    pub git: String,
+    /// Processor the run was trained on.
+    pub machine: String,
+    /// Seconds of training in the session that finished it.
+    pub train_s: f64,
+    /// Seed.
+    pub seed: u64,
+    /// Fold.
+    pub fold: usize,
+    /// Epoch of the checkpoint.
+    pub epoch: usize,
+    /// Validation MAPE, percent.
+    pub validation_mape: f64,
+    /// Trainable numbers.
+    pub n_parameters: usize,
+    /// Architecture.
+    pub predictor: PredictorConfig,
+    /// Statistics of the inputs.
+    pub normalization: Normalization,
+    /// Predictions on the test set.
+    pub test: Vec<Prediction>,
+}
+
+/// A prediction on the test set.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    /// Index of the record.
+    pub record: usize,
+    /// ln of the predicted seconds.
+    pub ln_predicted: f64,
+    /// ln of the measured seconds.
+    pub ln_measured: f64,
+}
+
+/// Folder of a run.
+pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> PathBuf {
+    runs.join(&experiment.name).join(format!("seed{seed}-fold{fold}"))
+}
+
+/// The data of an experiment.
+pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
+    let registry = HardwareRegistry::builtin();
+    load_timm(&experiment.data.timm, &experiment.data.hardware, &Describer::builtin()?, &registry)
+}
+
+/// SHA-256 of what determines a run's outcome, seeds aside.
+pub fn config_hash(experiment: &Experiment) -> Result<String> {
+    let parts = serde_json::to_string(&(&experiment.data, &experiment.split, &experiment.model, &experiment.train))?;
+    Ok(format!("{:x}", Sha256::digest(parts)))
+}
+
+/// The result of a finished run.
+///
+/// # Errors
+/// When the run is not finished, or was made with other settings.
+pub fn load_result(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Result<RunResult> {
+    let path = dir(runs, experiment, seed, fold).join("result.json");
+    let result: RunResult = files::read_json(&path).with_context(|| format!("is the run finished? `ledg-train fit` makes {}", path.display()))?;
+    ensure!(
+        result.config_hash == config_hash(experiment)?,
+        "{}: the run was made with other settings than the experiment has now; remove its folder to train it again",
+        path.display()
+    );
+    Ok(result)
+}
+
+/// Trains all runs that are not finished.
+pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
+    ensure!(workers > 0, "`--workers` must be at least 1");
+    let mut open = Vec::new();
+    for (seed, fold) in experiment.runs() {
+        if dir(runs, experiment, seed, fold).join("result.json").exists() {
+            load_result(runs, experiment, seed, fold)?;
+        } else {
+            open.push((seed, fold));
+        }
+    }
+    if open.is_empty() {
+        eprintln!("{}: all runs are finished", experiment.name);
+        return Ok(());
+    }
+    let data = load_data(experiment)?;
+    eprintln!(
+        "{}: {} graphs, {} platforms, {} records; {} runs to train",
+        experiment.name,
+        data.graphs.len(),
+        data.platforms.len(),
+        data.records.len(),
+        open.len()
+    );
+    let bars = MultiProgress::new();
+    open.reverse();
+    let queue = Mutex::new(open);
+    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers)
+            .map(|_| {
+                scope.spawn(|| -> Result<()> {
+                    while let Some((seed, fold)) = next() {
+                        one(experiment, &data, runs, seed, fold, &bars)
+                            .with_context(|| format!("seed {seed}, fold {fold}"))?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        threads.into_iter().try_for_each(|t| t.join().map_err(|_| anyhow::anyhow!("a training thread panicked"))?)
+    })
+}
+
+fn one(experiment: &Experiment, data: &Dataset, runs: &Path, seed: u64, fold: usize, bars: &MultiProgress) -> Result<()> {
+    let dir = dir(runs, experiment, seed, fold);
+    let hash = config_hash(experiment)?;
+    claim(&dir, &hash)?;
+    let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
+    let bar = bars.add(ProgressBar::new(1).with_style(style).with_prefix(format!("seed {seed} fold {fold}")));
+    let started = std::time::Instant::now();
+    let (training, test) = split(data, &experiment.split, fold)?;
+    let prepared = prepare(data, &training.train, &experiment.model)?;
+    let trained = trainer::train(data, &prepared, &training, &experiment.train, seed, &dir, &bar)?;
+    let pairs = trainer::predict(data, &prepared, &trained.weights, test.records())?;
+    let test = test.records().iter().zip(&pairs);
+    let result = RunResult {
+        experiment: experiment.name.clone(),
+        config_hash: hash,
+        data_hash: data.hash.clone(),
+        git: git_revision(),
+        machine: machine(),
+        train_s: started.elapsed().as_secs_f64(),
+        seed,
+        fold,
+        epoch: trained.epoch,
+        validation_mape: trained.validation_mape,
+        n_parameters: trained.n_parameters,
+        predictor: prepared.config,
+        normalization: prepared.normalization,
+        test: test.map(|(&record, &(ln_predicted, ln_measured))| Prediction { record, ln_predicted, ln_measured }).collect(),
+    };
+    files::write_json(&dir.join("result.json"), &result)?;
+    bar.finish_with_message(format!("val {:.2} % at epoch {}", trained.validation_mape, trained.epoch));
+    if !bar.is_hidden() {
+        return Ok(());
+    }
+    // Without a terminal the bar shows nothing, so the outcome is a line.
+    let metrics = crate::metrics::Metrics::of(&pairs);
+    let test = metrics.map_or(String::from("no test set"), |m| format!("test MAPE {:.2} % Acc(10%) {:.1} %", m.mape, m.acc10));
+    eprintln!("seed {seed} fold {fold}: val {:.2} % at epoch {}, {test}, {:.0} s", trained.validation_mape, trained.epoch, result.train_s);
+    Ok(())
+}
+
+/// Marks the folder as belonging to these settings, so that no checkpoint of other settings is continued.
+fn claim(dir: &Path, hash: &str) -> Result<()> {
+    let path = dir.join("config-hash");
+    if path.exists() {
+        let found = std::fs::read_to_string(&path)?;
+        ensure!(
+            found == hash,
+            "{}: holds a checkpoint of other settings; remove the folder to start afresh",
+            dir.display()
+        );
+        return Ok(());
+    }
+    files::write(&path, hash.as_bytes())
+}
+
+fn git_revision() -> String {
+    let git = |args: &[&str]| {
+        let output = std::process::Command::new("git").args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    match git(&["rev-parse", "--short=12", "HEAD"]) {
+        Some(revision) if git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| s.is_empty()) => revision,
+        Some(revision) => format!("{revision}+"),
+        None => "unknown".into(),
+    }
+}
+
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));
+    name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}

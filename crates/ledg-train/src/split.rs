@@ -1,0 +1,92 @@
+//! Which records train, which choose the checkpoint, which test.
+//!
+//! **Invariant:** [`TestSet`] is a type of its own that the trainer does not take: what is tested on cannot be trained on
+//! by mistake, and the checkpoint is chosen on the validation set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, ensure};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::SplitConfig;
+use crate::data::Dataset;
+
+/// Indices of records that train and of records on which the checkpoint is chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingSet {
+    /// Records to learn from.
+    pub train: Vec<usize>,
+    /// Records on which the checkpoint is chosen.
+    pub validation: Vec<usize>,
+}
+
+/// Indices of records that nothing but the evaluation may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestSet(Vec<usize>);
+
+impl TestSet {
+    /// The records, for evaluation.
+    pub fn records(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+/// Deals the records of a data set.
+///
+/// # Errors
+/// When a part would be empty: a device of that name has no records, or there are fewer families than folds.
+pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(TrainingSet, TestSet)> {
+    let (SplitConfig::Families { seed, .. } | SplitConfig::Hardware { seed, .. } | SplitConfig::None { seed, .. }) = config;
+    let families = shuffled_families(data, *seed);
+    let (test_families, test_device, share): (BTreeSet<&str>, Option<&str>, f64) = match config {
+        SplitConfig::Families { folds, validation, .. } => {
+            ensure!(families.len() > *folds, "{} families cannot be dealt into {folds} folds", families.len());
+            let test = families.iter().enumerate().filter(|(i, _)| i % folds == fold).map(|(_, f)| *f).collect();
+            (test, None, *validation)
+        }
+        SplitConfig::Hardware { held_out, validation, .. } => (BTreeSet::new(), Some(held_out), *validation),
+        SplitConfig::None { validation, .. } => (BTreeSet::new(), None, *validation),
+    };
+    let rest: Vec<&str> = families.iter().copied().filter(|f| !test_families.contains(f)).collect();
+    // Every k-th of the rest, so that the validation set too holds large and small families.
+    let every = (1.0 / share).round() as usize;
+    let validation_families: BTreeSet<&str> =
+        rest.iter().enumerate().filter(|(i, _)| i % every == fold % every).map(|(_, f)| *f).collect();
+    let mut training = TrainingSet { train: Vec::new(), validation: Vec::new() };
+    let mut test = Vec::new();
+    for (i, record) in data.records.iter().enumerate() {
+        let family = data.graphs[record.graph].family.as_str();
+        let device = data.platforms[record.platform].device.as_str();
+        if test_families.contains(family) || test_device == Some(device) {
+            test.push(i);
+        } else if validation_families.contains(family) {
+            training.validation.push(i);
+        } else {
+            training.train.push(i);
+        }
+    }
+    ensure!(!training.train.is_empty(), "no records are left to train on");
+    ensure!(!training.validation.is_empty(), "no records are left to choose the checkpoint on");
+    if let Some(device) = test_device {
+        ensure!(!test.is_empty(), "device `{device}` has no records to test on");
+    }
+    Ok((training, TestSet(test)))
+}
+
+/// Families in an order that mixes large and small ones alike for every fold: shuffled within bands of similar size, so
+/// that folds differ in which families they hold, not in how many records.
+fn shuffled_families(data: &Dataset, seed: u64) -> Vec<&str> {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in &data.records {
+        *sizes.entry(data.graphs[record.graph].family.as_str()).or_default() += 1;
+    }
+    let mut families: Vec<(&str, usize)> = sizes.into_iter().collect();
+    families.sort_by_key(|&(family, size)| (std::cmp::Reverse(size), family));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for band in families.chunks_mut(5) {
+        band.shuffle(&mut rng);
+    }
+    families.into_iter().map(|(family, _)| family).collect()
+}

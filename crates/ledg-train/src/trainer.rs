@@ -1,0 +1,262 @@
+//! Training one model: log-ratio loss, AdamW, checkpoint on validation, resumable.
+//!
+//! **Invariant:** the trainer sees a [`TrainingSet`] only. The same seed, data and configuration give the same weights,
+//! whether or not the training was interrupted: every epoch draws its randomness from a stream of its own.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use indicatif::ProgressBar;
+use ledg_cost_model::predictor::{GraphBatch, Mode, PlatformBatch, Predictor, Query, SeededInit};
+use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::data::Dataset;
+use crate::files;
+use crate::metrics::Metrics;
+use crate::optimizer::{AdamW, learning_rate};
+use crate::prepare::PreparedData;
+use crate::split::TrainingSet;
+
+/// How far a training has come; written beside the checkpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Progress {
+    epoch: usize,
+    step: u64,
+    best_epoch: usize,
+    best_validation_mape: f64,
+}
+
+/// A trained model.
+pub struct Trained {
+    /// Weights of the chosen checkpoint by name.
+    pub weights: BTreeMap<String, Tensor>,
+    /// Epoch of the checkpoint.
+    pub epoch: usize,
+    /// Validation MAPE of the checkpoint, percent.
+    pub validation_mape: f64,
+    /// Number of trainable numbers.
+    pub n_parameters: usize,
+}
+
+/// Trains one model, from the checkpoint in `dir` if there is one.
+pub fn train(
+    data: &Dataset,
+    prepared: &PreparedData,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    seed: u64,
+    dir: &Path,
+    bar: &ProgressBar,
+) -> Result<Trained> {
+    let init = SeededInit::new(seed);
+    let model = Predictor::load(&prepared.config, init.builder(DType::F32))?;
+    let mut optimizer = AdamW::new(init.vars(), config.weight_decay, config.clip_norm, config.ema_decay)?;
+    let by_graph = records_by_graph(data, &set.train);
+    let weights = family_weights(data, &by_graph, config.family_balance);
+    let steps_per_epoch = by_graph.len().div_ceil(config.graphs_per_step) as u64;
+    let total_steps = steps_per_epoch * config.epochs as u64;
+    let files = CheckpointFiles::new(dir);
+    let mut progress = match files.load(&mut optimizer)? {
+        Some(progress) => progress,
+        None => Progress { epoch: 0, step: 0, best_epoch: 0, best_validation_mape: f64::INFINITY },
+    };
+    let platforms = PlatformBatch::new(&prepared.platforms, &prepared.config, DType::F32)?;
+    bar.set_length(total_steps);
+    bar.set_position(progress.step);
+    while progress.epoch < config.epochs {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1 + progress.epoch as u64);
+        let rng = RefCell::new(rng);
+        let mut order: Vec<usize> = (0..by_graph.len()).collect();
+        order.shuffle(&mut *rng.borrow_mut());
+        let mut loss_sum = 0.0;
+        for chunk in order.chunks(config.graphs_per_step) {
+            let step = Step::draw(chunk, &by_graph, &weights, data, config.records_per_graph, &rng);
+            let loss = step.loss(&model, prepared, &platforms, config.huber_delta, &Mode::Train(&rng))?;
+            let rate = learning_rate(optimizer.steps(), total_steps, config.learning_rate, config.warmup);
+            loss_sum += f64::from(loss.to_scalar::<f32>()?);
+            optimizer.step(&loss.backward()?, rate)?;
+            bar.inc(1);
+        }
+        progress.epoch += 1;
+        progress.step = optimizer.steps();
+        let last = progress.epoch == config.epochs;
+        if progress.epoch.is_multiple_of(config.validate_every) || last {
+            let averages = optimizer.averages()?;
+            let pairs = predict(data, prepared, &averages, &set.validation)?;
+            let mape = Metrics::of(&pairs).map_or(f64::INFINITY, |m| m.mape);
+            bar.set_message(format!("loss {:.4} val {mape:.2} %", loss_sum / steps_per_epoch as f64));
+            if mape < progress.best_validation_mape {
+                progress.best_validation_mape = mape;
+                progress.best_epoch = progress.epoch;
+                files.save_best(&averages)?;
+            }
+            files.save(&optimizer, &progress)?;
+        }
+    }
+    ensure!(progress.best_epoch > 0, "no epoch had a finite validation error");
+    Ok(Trained {
+        weights: files.load_best()?,
+        epoch: progress.best_epoch,
+        validation_mape: progress.best_validation_mape,
+        n_parameters: optimizer.n_parameters(),
+    })
+}
+
+/// Pairs of ln(predicted), ln(measured) of records, in their order.
+pub fn predict(
+    data: &Dataset,
+    prepared: &PreparedData,
+    weights: &BTreeMap<String, Tensor>,
+    records: &[usize],
+) -> Result<Vec<(f64, f64)>> {
+    let tensors = weights.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
+    let model = Predictor::load(&prepared.config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))?;
+    let platforms = PlatformBatch::new(&prepared.platforms, &prepared.config, DType::F32)?;
+    let mut by_graph: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, &record) in records.iter().enumerate() {
+        by_graph.entry(data.records[record].graph).or_default().push(place);
+    }
+    let mut pairs = vec![(f64::NAN, f64::NAN); records.len()];
+    for (graph, places) in by_graph {
+        let batch = GraphBatch::new(&[&prepared.graphs[graph]], &prepared.config, DType::F32)?;
+        let h = model.trunk(&batch, &Mode::Eval)?;
+        let query = |&place: &usize| {
+            let record = data.records[records[place]];
+            Query { graph: 0, platform: record.platform, batch: record.batch as f64 }
+        };
+        let queries: Vec<Query> = places.iter().map(query).collect();
+        let out = model.latencies(&h, &batch, &platforms, &queries, &Mode::Eval)?.to_vec1::<f32>()?;
+        for (&place, ln) in places.iter().zip(out) {
+            pairs[place] = (f64::from(ln), data.records[records[place]].latency_s.ln());
+        }
+    }
+    Ok(pairs)
+}
+
+/// Records of each graph that has any, graphs ascending.
+fn records_by_graph(data: &Dataset, records: &[usize]) -> Vec<(usize, Vec<usize>)> {
+    let mut by_graph: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &r in records {
+        by_graph.entry(data.records[r].graph).or_default().push(r);
+    }
+    by_graph.into_iter().collect()
+}
+
+/// Weight of each graph in the loss, mean 1: a family of n graphs weighs n^(1 - balance) in all.
+fn family_weights(data: &Dataset, by_graph: &[(usize, Vec<usize>)], balance: f64) -> Vec<f64> {
+    let family = |g: usize| data.graphs[g].family.as_str();
+    let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
+    for (g, _) in by_graph {
+        *sizes.entry(family(*g)).or_default() += 1.0;
+    }
+    let weights: Vec<f64> = by_graph.iter().map(|(g, _)| sizes[family(*g)].powf(-balance)).collect();
+    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+    weights.iter().map(|w| w / mean).collect()
+}
+
+/// The graphs and records of one step.
+struct Step {
+    graphs: Vec<usize>,
+    queries: Vec<Query>,
+    targets: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Step {
+    fn draw(
+        chunk: &[usize],
+        by_graph: &[(usize, Vec<usize>)],
+        weights: &[f64],
+        data: &Dataset,
+        records_per_graph: usize,
+        rng: &RefCell<ChaCha8Rng>,
+    ) -> Self {
+        let mut step = Step { graphs: Vec::new(), queries: Vec::new(), targets: Vec::new(), weights: Vec::new() };
+        for (place, &i) in chunk.iter().enumerate() {
+            let (graph, records) = &by_graph[i];
+            let drawn: Vec<usize> =
+                records.choose_multiple(&mut *rng.borrow_mut(), records_per_graph).copied().collect();
+            for &r in &drawn {
+                let record = data.records[r];
+                step.queries.push(Query { graph: place, platform: record.platform, batch: record.batch as f64 });
+                step.targets.push(record.latency_s.ln() as f32);
+                step.weights.push((weights[i] / drawn.len() as f64 / chunk.len() as f64) as f32);
+            }
+            step.graphs.push(*graph);
+        }
+        step
+    }
+
+    /// Weighted smooth-L1 of ln(predicted / measured): square below `delta`, absolute above.
+    fn loss(
+        &self,
+        model: &Predictor,
+        prepared: &PreparedData,
+        platforms: &PlatformBatch,
+        delta: f64,
+        mode: &Mode,
+    ) -> Result<Tensor> {
+        let graphs: Vec<_> = self.graphs.iter().map(|&g| &prepared.graphs[g]).collect();
+        let batch = GraphBatch::new(&graphs, &prepared.config, DType::F32)?;
+        let h = model.trunk(&batch, mode)?;
+        let predicted = model.latencies(&h, &batch, platforms, &self.queries, mode)?;
+        let off = (predicted - Tensor::new(&self.targets[..], &Device::Cpu)?)?.abs()?;
+        let small = off.clamp(0.0, delta)?;
+        let each = ((&small * (off - (&small * 0.5)?)?)? / delta)?;
+        Ok((each * Tensor::new(&self.weights[..], &Device::Cpu)?)?.sum_all()?)
+    }
+}
+
+/// The checkpoint files of one training.
+struct CheckpointFiles {
+    state: PathBuf,
+    progress: PathBuf,
+    best: PathBuf,
+}
+
+impl CheckpointFiles {
+    fn new(dir: &Path) -> Self {
+        CheckpointFiles {
+            state: dir.join("state.safetensors"),
+            progress: dir.join("progress.json"),
+            best: dir.join("best.safetensors"),
+        }
+    }
+
+    fn load(&self, optimizer: &mut AdamW) -> Result<Option<Progress>> {
+        if !self.progress.exists() {
+            return Ok(None);
+        }
+        let progress: Progress = files::read_json(&self.progress)?;
+        let state = candle_core::safetensors::load(&self.state, &Device::Cpu)
+            .with_context(|| format!("{}", self.state.display()))?;
+        optimizer.restore(&state, progress.step).with_context(|| format!("{}", self.state.display()))?;
+        Ok(Some(progress))
+    }
+
+    /// The state goes first: a stop between the two leaves the older progress, whose step then disagrees with nothing but
+    /// repeats an epoch from newer weights; so both are written to temporary names and renamed one after the other.
+    fn save(&self, optimizer: &AdamW, progress: &Progress) -> Result<()> {
+        files::write_tensors(&self.state, &optimizer.state()?)?;
+        files::write_json(&self.progress, progress)
+    }
+
+    fn save_best(&self, weights: &BTreeMap<String, Tensor>) -> Result<()> {
+        files::write_tensors(&self.best, weights)
+    }
+
+    fn load_best(&self) -> Result<BTreeMap<String, Tensor>> {
+        let best = candle_core::safetensors::load(&self.best, &Device::Cpu);
+        Ok(best.with_context(|| format!("{}", self.best.display()))?.into_iter().collect())
+    }
+}
