@@ -70,10 +70,12 @@ pub struct PredictorConfig {
     pub numbers: bool,
     /// Whether nodes carry their sentence.
     pub sentences: bool,
-    /// Largest absolute correction of a roofline term's logarithm; smooth (`cap · tanh(x / cap)`).
+    /// Largest absolute deviation of a node's roofline term from its platform's base, in ln; smooth (`cap · tanh(x / cap)`).
     pub correction_cap: f64,
     /// Dropout on node vectors and in the readout, while training.
     pub dropout: f64,
+    /// Standard deviation of the noise added to a node's standardised numbers, while training.
+    pub feature_noise: f64,
     /// Width of a sentence vector.
     pub sentence_dim: usize,
     /// Numbers of a node.
@@ -116,6 +118,9 @@ impl PredictorConfig {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return bad("dropout", format!("is {}, must be in [0, 1)", self.dropout));
+        }
+        if !(0.0..=2.0).contains(&self.feature_noise) {
+            return bad("feature_noise", format!("is {}, must be in [0, 2]", self.feature_noise));
         }
         if !self.numbers && !self.sentences {
             return bad("numbers", "and `sentences` are both off: nodes would carry nothing".into());

@@ -8,13 +8,14 @@ use candle_nn::{Linear, VarBuilder};
 use crate::batch::{GraphBatch, PlatformBatch};
 use crate::config::{HardwareInputs, PredictorConfig};
 use crate::error::Result;
-use crate::layers::{Mode, dropout, linear};
+use crate::layers::{Mode, dropout, linear, noisy, zero_linear};
 
 /// Node vectors from sentences and numbers.
 pub(crate) struct NodeEmbedding {
     sentence: Option<Linear>,
     numbers: Option<(Linear, Linear)>,
     dropout: f64,
+    feature_noise: f64,
 }
 
 impl NodeEmbedding {
@@ -28,7 +29,7 @@ impl NodeEmbedding {
             true => Some((linear(config.n_features, d, vb.pp("numbers.0"))?, linear(d, d, vb.pp("numbers.1"))?)),
             false => None,
         };
-        Ok(NodeEmbedding { sentence, numbers, dropout: config.dropout })
+        Ok(NodeEmbedding { sentence, numbers, dropout: config.dropout, feature_noise: config.feature_noise })
     }
 
     /// # Shapes
@@ -39,7 +40,8 @@ impl NodeEmbedding {
             parts.push(sentence.forward(&graphs.sentences)?);
         }
         if let Some((first, second)) = &self.numbers {
-            parts.push(second.forward(&first.forward(&graphs.features)?.silu()?)?);
+            let features = noisy(&graphs.features, self.feature_noise, mode)?;
+            parts.push(second.forward(&first.forward(&features)?.silu()?)?);
         }
         // `PredictorConfig::validate` refuses a model with neither part, so there is something to add up.
         let x = parts.iter().skip(1).try_fold(parts[0].clone(), |sum, part| sum + part)?;
@@ -48,6 +50,9 @@ impl NodeEmbedding {
 }
 
 /// Platform vectors from sentence, runtime settings and data sheet.
+///
+/// Their projections start at zero: what did not vary in training (standardised, it was 0 throughout) gets no weight, so
+/// a setting or chip never seen changes nothing but through the rates of the physical prior.
 pub(crate) struct PlatformEmbedding {
     runtime: Linear,
     sentence: Option<Linear>,
@@ -65,9 +70,9 @@ impl PlatformEmbedding {
             HardwareInputs::Both => (true, true),
         };
         Ok(PlatformEmbedding {
-            runtime: linear(config.n_runtime, d, vb.pp("runtime"))?,
-            sentence: if sentence { Some(linear(config.sentence_dim, d, vb.pp("sentence"))?) } else { None },
-            sheet: if sheet { Some(linear(config.n_sheet, d, vb.pp("sheet"))?) } else { None },
+            runtime: zero_linear(config.n_runtime, d, vb.pp("runtime"))?,
+            sentence: if sentence { Some(zero_linear(config.sentence_dim, d, vb.pp("sentence"))?) } else { None },
+            sheet: if sheet { Some(zero_linear(config.n_sheet, d, vb.pp("sheet"))?) } else { None },
             out: linear(d, d, vb.pp("out"))?,
         })
     }

@@ -37,8 +37,8 @@ pub struct PlatformRates {
     pub bandwidth_bytes_s: f64,
     /// Last-level cache, bytes; `None` when the data sheet does not say.
     pub cache_bytes: Option<f64>,
-    /// Streaming multiprocessors, compute units or cores.
-    pub units: f64,
+    /// Streaming multiprocessors, compute units or cores; `None` when the data sheet does not say.
+    pub units: Option<f64>,
     /// Storage of one activation element, bytes.
     pub bytes_per_element: f64,
     /// Cost of starting one operator, seconds.

@@ -72,6 +72,21 @@ pub(crate) fn dropout(x: &Tensor, p: f64, mode: &Mode) -> Result<Tensor> {
     Ok(x.mul(&mask)?)
 }
 
+/// While training, adds noise of that standard deviation to standardised numbers, so that no single value identifies
+/// the network it came from.
+pub(crate) fn noisy(x: &Tensor, std: f64, mode: &Mode) -> Result<Tensor> {
+    let Mode::Train(rng) = mode else { return Ok(x.clone()) };
+    if std == 0.0 {
+        return Ok(x.clone());
+    }
+    let mut rng = rng.borrow_mut();
+    // The sum of two uniform variables is close enough to a normal one, and cheap. Its variance is 2/12 for unit width.
+    let width = (std * 6f64.sqrt()) as f32;
+    let noise: Vec<f32> =
+        (0..x.elem_count()).map(|_| (rng.random::<f32>() + rng.random::<f32>() - 1.0) * width).collect();
+    Ok((x + Tensor::from_vec(noise, x.shape(), x.device())?.to_dtype(x.dtype())?)?)
+}
+
 /// Softmax over the last dimension, with a gradient.
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
     Ok(candle_nn::ops::softmax(x, D::Minus1)?)

@@ -45,6 +45,12 @@ impl Standardizer {
         self.mean.len()
     }
 
+    /// A standardised and clipped row; what is not known stands at the mean.
+    pub fn apply_known(&self, row: &[Option<f32>]) -> Vec<f32> {
+        let filled: Vec<f32> = row.iter().zip(&self.mean).map(|(x, m)| x.unwrap_or(*m)).collect();
+        self.apply(&filled)
+    }
+
     /// A standardised and clipped row.
     pub fn apply(&self, row: &[f32]) -> Vec<f32> {
         let columns = self.mean.iter().zip(&self.std);
@@ -62,6 +68,8 @@ pub struct Normalization {
     pub features: Standardizer,
     /// Platform sentence vectors.
     pub platform: Standardizer,
+    /// Runtime settings.
+    pub runtime: Standardizer,
     /// Data-sheet numbers.
     pub sheet: Standardizer,
 }

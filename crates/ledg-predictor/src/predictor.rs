@@ -99,14 +99,30 @@ impl Predictor {
         queries: &[Query],
         mode: &Mode,
     ) -> Result<Tensor> {
+        Ok(self.latencies_and_penalty(h, graphs, platforms, queries, mode)?.0)
+    }
+
+    /// Latencies of all queries, and for the sum readout the mean square of the nodes' deviations from their platform.
+    ///
+    /// # Shapes
+    /// h (n, d_model) → ln seconds (queries), ()
+    pub fn latencies_and_penalty(
+        &self,
+        h: &Tensor,
+        graphs: &GraphBatch,
+        platforms: &PlatformBatch,
+        queries: &[Query],
+        mode: &Mode,
+    ) -> Result<(Tensor, Option<Tensor>)> {
         batch::check(queries, graphs, platforms)?;
         let p = self.platforms.forward(platforms)?;
         match &self.readout {
-            ReadoutLayer::Paper(readout) => readout.forward(h, &p, graphs, queries, mode),
+            ReadoutLayer::Paper(readout) => Ok((readout.forward(h, &p, graphs, queries, mode)?, None)),
             ReadoutLayer::Sum(readout) => {
                 let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
                 let corrections = readout.corrections(h, &p, &rows, mode)?;
-                Ok(corrections.apply_op1(readout.total(&rows))?)
+                let penalty = readout.penalty(&corrections, &rows)?;
+                Ok((corrections.total.apply_op1(readout.total(&rows))?, Some(penalty)))
             }
         }
     }
@@ -126,7 +142,7 @@ impl Predictor {
         let ReadoutLayer::Sum(readout) = &self.readout else { return Ok(None) };
         let p = self.platforms.forward(platforms)?;
         let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
-        let corrections = readout.corrections(h, &p, &rows, &Mode::Eval)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let corrections = readout.corrections(h, &p, &rows, &Mode::Eval)?.total.to_dtype(DType::F64)?.to_vec2::<f64>()?;
         let total = readout.total(&rows);
         let cost = |r: usize| {
             let [compute_s, memory_s, launch_s] = total.row_terms(r, &corrections[r]);

@@ -74,6 +74,7 @@ fn physical_numbers(
     let element = rates.bytes_per_element;
     let cache = rates.cache_bytes.unwrap_or(1.0);
     let cached = |bytes: f64| if rates.cache_bytes.is_some() { log_ratio(bytes, cache) } else { 0.0 };
+    let per_unit = |work: f64, scale: f64| rates.units.map_or(0.0, |units| log_ratio(work, units * scale));
     let moved = m.moved_elems();
     let numbers = [
         log_ratio(compute, memory),
@@ -81,8 +82,8 @@ fn physical_numbers(
         batch.ln() / 4.0,
         cached((m.read_elems + m.write_elems) * element),
         if rates.cache_bytes.is_some() { 1.0 } else { 0.0 },
-        log_ratio(m.write_elems, rates.units * 2048.0),
-        log_ratio(m.flops, rates.units * 1e6),
+        per_unit(m.write_elems, 2048.0),
+        per_unit(m.flops, 1e6),
         log_ratio(roofline + launch, total_s),
         if moved > 0.0 { m.weight_elems / moved } else { 0.0 },
         cached(m.weight_elems * element),

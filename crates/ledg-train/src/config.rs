@@ -101,6 +101,8 @@ pub struct ModelConfig {
     pub correction_cap: f64,
     /// See [`PredictorConfig::dropout`].
     pub dropout: f64,
+    /// See [`PredictorConfig::feature_noise`].
+    pub feature_noise: f64,
 }
 
 /// How an operator's words become a vector.
@@ -121,6 +123,8 @@ pub enum Embedding {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
+    /// Weight of the penalty on the nodes' deviations from their platform (sum readout).
+    pub deviation_penalty: f64,
     /// Passes over the training graphs.
     pub epochs: usize,
     /// Graphs a step.
@@ -207,6 +211,7 @@ impl ModelConfig {
             sentences: self.embedding != Embedding::None,
             correction_cap: self.correction_cap,
             dropout: self.dropout,
+            feature_noise: self.feature_noise,
             sentence_dim: widths.sentence,
             n_features: widths.features,
             n_runtime: widths.runtime,

@@ -81,7 +81,7 @@ pub fn train(
         let mut loss_sum = 0.0;
         for chunk in order.chunks(config.graphs_per_step) {
             let step = Step::draw(chunk, &by_graph, &weights, data, config.records_per_graph, &rng);
-            let loss = step.loss(&model, prepared, &platforms, config.huber_delta, &Mode::Train(&rng))?;
+            let loss = step.loss(&model, prepared, &platforms, config, &Mode::Train(&rng))?;
             let rate = learning_rate(optimizer.steps(), total_steps, config.learning_rate, config.warmup);
             loss_sum += f64::from(loss.to_scalar::<f32>()?);
             optimizer.step(&loss.backward()?, rate)?;
@@ -197,23 +197,28 @@ impl Step {
         step
     }
 
-    /// Weighted smooth-L1 of ln(predicted / measured): square below `delta`, absolute above.
+    /// Weighted smooth-L1 of ln(predicted / measured), square below `huber_delta` and absolute above, and the penalty.
     fn loss(
         &self,
         model: &Predictor,
         prepared: &PreparedData,
         platforms: &PlatformBatch,
-        delta: f64,
+        config: &TrainConfig,
         mode: &Mode,
     ) -> Result<Tensor> {
+        let delta = config.huber_delta;
         let graphs: Vec<_> = self.graphs.iter().map(|&g| &prepared.graphs[g]).collect();
         let batch = GraphBatch::new(&graphs, &prepared.config, DType::F32)?;
         let h = model.trunk(&batch, mode)?;
-        let predicted = model.latencies(&h, &batch, platforms, &self.queries, mode)?;
+        let (predicted, penalty) = model.latencies_and_penalty(&h, &batch, platforms, &self.queries, mode)?;
         let off = (predicted - Tensor::new(&self.targets[..], &Device::Cpu)?)?.abs()?;
         let small = off.clamp(0.0, delta)?;
         let each = ((&small * (off - (&small * 0.5)?)?)? / delta)?;
-        Ok((each * Tensor::new(&self.weights[..], &Device::Cpu)?)?.sum_all()?)
+        let loss = (each * Tensor::new(&self.weights[..], &Device::Cpu)?)?.sum_all()?;
+        Ok(match penalty {
+            Some(penalty) => (loss + (penalty * config.deviation_penalty)?)?,
+            None => loss,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sum readout's last step: corrected roofline terms of every node added up to one latency a query.
 //!
-//! `t_r = Σ_k s_rk · exp(cap · tanh(f_rk / cap))`, `out_q = ln Σ_{r in q} c_r t_r`, with `s` the terms of the physical
-//! prior in seconds, `f` the learned corrections and `c` how many nodes a row stands for.
+//! `t_r = Σ_k s_rk · exp(f_rk)`, `out_q = ln Σ_{r in q} c_r t_r`, with `s` the terms of the physical prior in seconds, `f`
+//! the learned corrections and `c` how many nodes a row stands for.
 
 use std::sync::Arc;
 
@@ -23,10 +23,22 @@ pub(crate) struct RowTimes {
     pub offsets: Vec<usize>,
 }
 
+impl RowTimes {
+    /// Each term's share of its query's prior, (rows, 3) flattened; a query's shares add up to 1.
+    pub fn shares(&self) -> Vec<f64> {
+        let mut shares = Vec::with_capacity(self.terms_s.len() * N_TERMS);
+        for w in self.offsets.windows(2) {
+            let time = |r: usize| self.terms_s[r].map(|t| t * self.counts[r]);
+            let total: f64 = (w[0]..w[1]).flat_map(time).sum();
+            shares.extend((w[0]..w[1]).flat_map(time).map(|t| t / total));
+        }
+        shares
+    }
+}
+
 /// Corrections (rows, 3) → ln seconds (queries).
 pub(crate) struct TotalTime {
     pub times: Arc<RowTimes>,
-    pub cap: f64,
 }
 
 impl TotalTime {
@@ -34,7 +46,7 @@ impl TotalTime {
     pub fn row_terms<T: Real>(&self, row: usize, corrections: &[T]) -> [f64; N_TERMS] {
         let mut terms = self.times.terms_s[row];
         for (term, &f) in terms.iter_mut().zip(corrections) {
-            *term *= (self.cap * (f.to_f64() / self.cap).tanh()).exp();
+            *term *= f.to_f64().exp();
         }
         terms
     }
@@ -83,8 +95,7 @@ impl CustomOp1 for TotalTime {
                     let at = r * N_TERMS;
                     let terms = op.row_terms(r, &corrections[at..at + N_TERMS]);
                     for k in 0..N_TERMS {
-                        let tanh = (corrections[at + k].to_f64() / op.cap).tanh();
-                        out[at + k] = T::of(scale * op.times.counts[r] * terms[k] * (1.0 - tanh * tanh));
+                        out[at + k] = T::of(scale * op.times.counts[r] * terms[k]);
                     }
                 }
             }

@@ -1,9 +1,10 @@
 //! The sum readout: every node's roofline terms, corrected, added up.
 //!
-//! `t_i = compute_i·exp(f_i1) + memory_i·exp(f_i2) + launch·exp(f_i3)`, `latency = Σ_i t_i`, with
-//! `f_i = FC(silu(W_h h_i + W_p p + W_r r_i))`, `r_i` the dimensionless numbers of the node on the platform. The node's part and
-//! the platform's part are computed once each and meet in a sum (late fusion). `FC` starts at zero: an untrained model
-//! is the roofline.
+//! `t_i = Σ_k s_ik · exp(b_k + cap·tanh(f_ik / cap))`, `latency = Σ_i t_i`, over the terms k of the physical prior: compute,
+//! memory, launch. `b = W_b p` is the platform's own share of each peak, the same for all nodes and unbounded;
+//! `f_i = FC(silu(W_h h_i + W_p p + W_r r_i))` is the node's deviation from it, bounded and penalised, with `r_i` the
+//! dimensionless numbers of the node on the platform. The node's part and the platform's part are computed once each and
+//! meet in a sum (late fusion). `W_b` and `FC` start at zero: an untrained model is the roofline.
 
 use std::sync::Arc;
 
@@ -23,13 +24,23 @@ pub(crate) struct SumReadout {
     platform: Linear,
     physical: Linear,
     out: Linear,
+    base: Linear,
     cap: f64,
     dropout: f64,
 }
 
+/// ln factors of each row's terms, (r, 3).
+pub(crate) struct Corrections {
+    /// Base and deviation.
+    pub total: Tensor,
+    /// The node's own part.
+    pub deviation: Tensor,
+}
+
 /// One row a query and class of nodes: what the readout is evaluated on.
 pub(crate) struct Rows {
-    gather: GatherAdd,
+    a_rows: Arc<[u32]>,
+    b_rows: Arc<[u32]>,
     physical: Tensor,
     /// The prior of each row.
     pub times: Arc<RowTimes>,
@@ -46,8 +57,7 @@ impl Rows {
             b_rows.resize(a_rows.len(), q.platform as u32);
         }
         let physical = Tensor::from_vec(numbers, (a_rows.len(), N_PHYSICAL), &Device::Cpu)?.to_dtype(dtype)?;
-        let gather = GatherAdd { a_rows: a_rows.into(), b_rows: b_rows.into() };
-        Ok(Rows { gather, physical, times: Arc::new(times) })
+        Ok(Rows { a_rows: a_rows.into(), b_rows: b_rows.into(), physical, times: Arc::new(times) })
     }
 }
 
@@ -59,25 +69,43 @@ impl SumReadout {
             platform: linear(config.d_platform, d, vb.pp("platform"))?,
             physical: linear(N_PHYSICAL, d, vb.pp("physical"))?,
             out: zero_linear(d, 3, vb.pp("out"))?,
+            base: zero_linear(config.d_platform, 3, vb.pp("base"))?,
             cap: config.correction_cap,
             dropout: config.dropout,
         })
     }
 
+    /// Logarithms of the factors that each row's terms are multiplied by.
+    ///
     /// # Shapes
-    /// h (n, d_model), p (p, d_platform), r rows → corrections (r, 3)
-    pub fn corrections(&self, h: &Tensor, p: &Tensor, rows: &Rows, mode: &Mode) -> Result<Tensor> {
-        let gather = GatherAdd { a_rows: Arc::clone(&rows.gather.a_rows), b_rows: Arc::clone(&rows.gather.b_rows) };
+    /// h (n, d_model), p (p, d_platform), r rows → (r, 3)
+    pub fn corrections(&self, h: &Tensor, p: &Tensor, rows: &Rows, mode: &Mode) -> Result<Corrections> {
+        let gather = GatherAdd { a_rows: Arc::clone(&rows.a_rows), b_rows: Arc::clone(&rows.b_rows) };
         let hidden = self.node.forward(h)?.apply_op3(
             &self.platform.forward(p)?,
             &self.physical.forward(&rows.physical)?,
             gather,
         )?; // (r, d_readout)
-        Ok(self.out.forward(&dropout(&hidden.silu()?, self.dropout, mode)?)?)
+        let f = self.out.forward(&dropout(&hidden.silu()?, self.dropout, mode)?)?;
+        let deviation = ((f / self.cap)?.tanh()? * self.cap)?;
+        let base = self.base.forward(p)?.index_select(&Tensor::new(&rows.b_rows[..], &Device::Cpu)?, 0)?;
+        Ok(Corrections { total: (base + &deviation)?, deviation })
     }
 
     /// The operation that adds corrected terms up.
     pub fn total(&self, rows: &Rows) -> TotalTime {
-        TotalTime { times: Arc::clone(&rows.times), cap: self.cap }
+        TotalTime { times: Arc::clone(&rows.times) }
+    }
+
+    /// Mean over the queries of the squared deviations, each weighted by its term's share of the query's prior: what
+    /// training may ask to be small, so that the platform's base explains what it can.
+    ///
+    /// # Shapes
+    /// deviations (r, 3) → ()
+    pub fn penalty(&self, corrections: &Corrections, rows: &Rows) -> Result<Tensor> {
+        let deviation = &corrections.deviation;
+        let shares = Tensor::from_vec(rows.times.shares(), deviation.shape(), &Device::Cpu)?.to_dtype(deviation.dtype())?;
+        let n_queries = rows.times.offsets.len() - 1;
+        Ok(((deviation.sqr()? * shares)?.sum_all()? / n_queries as f64)?)
     }
 }
