@@ -1,0 +1,37 @@
+//! Lists the files of `configs/hardware` so that they are compiled in: a new device is a new file and no code.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..").canonicalize()?;
+    let mut files = Vec::new();
+    collect_toml(&root.join("configs/hardware"), &mut files)?;
+    files.sort();
+    let mut list = String::from("&[\n");
+    for path in &files {
+        let name =
+            path.strip_prefix(&root).expect("it was found below the root").display().to_string().replace('\\', "/");
+        writeln!(list, "    ({name:?}, include_str!({:?})),", path.display().to_string())
+            .expect("a string accepts text");
+    }
+    list.push_str("]\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("hardware_files.rs"), list)?;
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={}", root.join("configs/hardware").display());
+    Ok(())
+}
+
+fn collect_toml(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_toml(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What a lowered graph's nodes are: class, sentence, magnitudes, dimensions, features; and what a graph costs in sum.
+
+use ledg_graph::{Magnitudes, OpType};
+
+use crate::dims::OpDims;
+use crate::extract::{DimsKind, NodeView};
+use crate::features::{N_FEATURES, features};
+use crate::lower::Lowered;
+use crate::operator::default_magnitudes;
+use crate::sentence::word;
+use crate::set::TemplateSet;
+
+/// The class of operators that no template covers.
+pub const UNKNOWN_CLASS: &str = "Unknown";
+
+/// All that the predictor is told of one node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeDescription {
+    /// Name of the node in the lowered graph.
+    pub name: String,
+    /// Operator.
+    pub op: OpType,
+    /// Class indicator, the first word of the sentence; [`UNKNOWN_CLASS`] if no template covers the operator.
+    pub class: String,
+    /// What the language model reads.
+    pub sentence: String,
+    /// Whether a template covers the operator and the shape of its output is known.
+    pub known: bool,
+    /// Whether the shapes of its outputs are known; where not, element counts are assumed from its inputs.
+    pub shape_known: bool,
+    /// Work and traffic at the batch size of the graph.
+    pub magnitudes: Magnitudes,
+    /// Multiply-adds, if the node is a contraction (convolution, matrix product, recurrence, attention); else 0.
+    pub macs: f64,
+    /// Dimensions.
+    pub dims: OpDims,
+    /// Numeric features by [`crate::FEATURE_NAMES`].
+    pub features: [f32; N_FEATURES],
+}
+
+impl TemplateSet {
+    /// Describes the kept nodes of a lowered graph, in their order.
+    pub fn describe(&self, lowered: &Lowered) -> Vec<NodeDescription> {
+        let elems = assumed_elements(lowered);
+        (0..lowered.kept.len()).map(|row| self.describe_node(lowered, row, &elems)).collect()
+    }
+
+    fn describe_node(&self, lowered: &Lowered, row: usize, elems: &[f64]) -> NodeDescription {
+        let graph = &lowered.graph;
+        let node = graph.node(lowered.kept[row]);
+        let operator = self.operator(&node.op);
+        let operands = operator.map_or([0, 1], |o| o.operands);
+        let view = NodeView { graph, node, fixed: &lowered.fixed, elems, operands };
+        let mut facts = view.facts(operator.map_or(DimsKind::Elementwise, |o| o.dims));
+        facts.dims.fused = f64::from(lowered.origins[row].len() > 1);
+        let (class, macs, magnitudes) = match operator {
+            Some(operator) => {
+                let macs = operator.macs(&facts.dims);
+                (operator.class(&facts.dims), macs, operator.magnitudes(&facts.dims, macs))
+            }
+            None => (UNKNOWN_CLASS, 0.0, default_magnitudes(&facts.dims)),
+        };
+        let mut sentence = String::with_capacity(48);
+        sentence.push_str(class);
+        match operator {
+            Some(operator) => operator.sentence.render(&facts, &mut sentence),
+            None => unknown_words(&node.op, &mut sentence),
+        }
+        let shape_known = node.outputs.iter().all(|&v| graph.value(v).shape.is_some());
+        NodeDescription {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            class: class.to_owned(),
+            sentence,
+            known: operator.is_some() && shape_known,
+            shape_known,
+            magnitudes,
+            macs,
+            features: features(&magnitudes, &facts.dims),
+            dims: facts.dims,
+        }
+    }
+}
+
+/// The generic sentence of an operator without a template: its domain, if it has one, and its name.
+fn unknown_words(op: &OpType, sentence: &mut String) {
+    for part in [&op.domain, &op.name].into_iter().filter(|part| !part.is_empty()) {
+        sentence.push(' ');
+        word(part, sentence);
+    }
+}
+
+/// Elements of each value. Downstream of an operator that no rule knows shapes are missing: its outputs are assumed as
+/// large as its largest input, and the description says so.
+fn assumed_elements(lowered: &Lowered) -> Vec<f64> {
+    let graph = &lowered.graph;
+    let mut elems: Vec<f64> = graph.values().iter().map(|v| v.elements().map_or(0.0, |n| n as f64)).collect();
+    for node in graph.nodes() {
+        for &out in &node.outputs {
+            if graph.value(out).shape.is_none() {
+                elems[out.index()] = node.present_inputs().map(|v| elems[v.index()]).fold(1.0, f64::max);
+            }
+        }
+    }
+    elems
+}
+
+/// The sums over a graph's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct GraphCosts {
+    /// Sum of all magnitudes.
+    pub total: Magnitudes,
+    /// Number of nodes.
+    pub n_nodes: usize,
+    /// Number of nodes that no template covers or whose shapes are not known.
+    pub n_unknown: usize,
+    macs: f64,
+}
+
+impl GraphCosts {
+    /// Sums up descriptions.
+    pub fn of(nodes: &[NodeDescription]) -> GraphCosts {
+        GraphCosts {
+            total: nodes.iter().map(|n| n.magnitudes).sum(),
+            n_nodes: nodes.len(),
+            n_unknown: nodes.iter().filter(|n| !n.known).count(),
+            macs: nodes.iter().map(|n| n.macs).sum(),
+        }
+    }
+
+    /// Multiply-adds of the contractions alone: convolutions, matrix products, recurrences and attention.
+    pub fn macs(&self) -> f64 {
+        self.macs
+    }
+}

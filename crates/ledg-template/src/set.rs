@@ -1,0 +1,187 @@
+//! A set of templates: the built-in files and any that are added.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use ledg_graph::OpType;
+use sha2::{Digest, Sha256};
+
+use crate::describe::UNKNOWN_CLASS;
+use crate::error::{TemplateError, closest};
+use crate::features::FEATURE_SCHEMA;
+use crate::formula::Formulas;
+use crate::fusion::Fusion;
+use crate::operator::{FileWire, Operator, parse_op};
+
+/// The version of the format of template files.
+pub const TEMPLATE_SCHEMA: u32 = 1;
+
+/// Templates of operators, classes and fusions. Immutable; share it between threads freely.
+#[derive(Debug, Clone)]
+pub struct TemplateSet {
+    operators: Vec<Operator>,
+    by_op: HashMap<OpType, usize>,
+    fusions: Vec<Fusion>,
+    /// Who declared what: (kind, name) -> file.
+    declared: IndexMap<(&'static str, String), String>,
+    /// Class -> its documentation.
+    classes: IndexMap<String, String>,
+    formulas: Formulas,
+    hash: Sha256,
+}
+
+impl TemplateSet {
+    /// The templates that ledg brings along (`configs/templates/*.toml`).
+    ///
+    /// # Errors
+    /// None in a released library: the tests load the built-in files.
+    pub fn builtin() -> Result<TemplateSet, TemplateError> {
+        let mut set = TemplateSet::empty();
+        for (origin, text) in crate::builtin::FILES {
+            set.add(origin, text)?;
+        }
+        Ok(set)
+    }
+
+    fn empty() -> TemplateSet {
+        let mut hash = Sha256::new();
+        hash.update(format!("ledg-template/{TEMPLATE_SCHEMA}/{FEATURE_SCHEMA}"));
+        TemplateSet {
+            operators: Vec::new(),
+            by_op: HashMap::new(),
+            fusions: Vec::new(),
+            declared: IndexMap::new(),
+            classes: IndexMap::new(),
+            formulas: Formulas::default(),
+            hash,
+        }
+    }
+
+    /// The set with the declarations of one more file, e.g. a vendor's.
+    ///
+    /// # Errors
+    /// Malformed TOML, unknown keys, formulas, sentences or patterns that do not parse, and any operator, class or
+    /// fusion that is declared already.
+    pub fn with_toml(mut self, origin: &str, text: &str) -> Result<TemplateSet, TemplateError> {
+        self.add(origin, text)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, origin: &str, text: &str) -> Result<(), TemplateError> {
+        let file: FileWire =
+            toml::from_str(text).map_err(|e| TemplateError::Toml { origin: origin.to_owned(), source: Box::new(e) })?;
+        if file.schema != TEMPLATE_SCHEMA {
+            let origin = origin.to_owned();
+            return Err(TemplateError::Schema { origin, found: file.schema, expected: TEMPLATE_SCHEMA });
+        }
+        for class in &file.class {
+            if class.name == UNKNOWN_CLASS || !is_word(&class.name) {
+                let why = "a class is one word, and `Unknown` is reserved";
+                return Err(TemplateError::BadName {
+                    origin: origin.to_owned(),
+                    what: "class",
+                    name: class.name.clone(),
+                    why,
+                });
+            }
+            self.declare("class", &class.name, origin)?;
+            self.classes.insert(class.name.clone(), class.doc.clone());
+        }
+        for wire in &file.operator {
+            let names = wire.op.as_slice();
+            let name = names.first().map_or("", String::as_str);
+            if let Some(bad) =
+                names.iter().find(|n| !is_word(&parse_op(n).name)).cloned().or(names.is_empty().then(String::new))
+            {
+                let why = "an operator is a name, with its domain and a dot before it if it has one";
+                return Err(TemplateError::BadName { origin: origin.to_owned(), what: "operator", name: bad, why });
+            }
+            for class in std::iter::once(&wire.class).chain(&wire.class_without_weight) {
+                self.check_class(class, origin, name)?;
+            }
+            self.operators.push(Operator::compile(wire, origin, name, &mut self.formulas)?);
+            for name in names {
+                self.declare("operator", name, origin)?;
+                self.by_op.insert(parse_op(name), self.operators.len() - 1);
+            }
+        }
+        for wire in &file.fusion {
+            self.declare("fusion", &wire.name, origin)?;
+            if !self.knows(&parse_op(&wire.op)) {
+                return Err(TemplateError::Fusion {
+                    origin: origin.to_owned(),
+                    fusion: wire.name.clone(),
+                    line: None,
+                    why: format!("it becomes `{}`, which no template covers", wire.op),
+                });
+            }
+            self.fusions.push(Fusion::compile(wire, origin)?);
+        }
+        // What was parsed is hashed, not the text: comments and layout do not matter, an absent key and a null one differ not.
+        self.hash.update(format!("{file:?}"));
+        Ok(())
+    }
+
+    fn declare(&mut self, what: &'static str, name: &str, origin: &str) -> Result<(), TemplateError> {
+        match self.declared.insert((what, name.to_owned()), origin.to_owned()) {
+            None => Ok(()),
+            Some(first) => Err(TemplateError::Clash { origin: origin.to_owned(), what, name: name.to_owned(), first }),
+        }
+    }
+
+    fn check_class(&self, class: &str, origin: &str, op: &str) -> Result<(), TemplateError> {
+        if self.classes.contains_key(class) {
+            return Ok(());
+        }
+        Err(TemplateError::UnknownClass {
+            origin: origin.to_owned(),
+            op: op.to_owned(),
+            class: class.to_owned(),
+            suggestion: closest(class, self.classes.keys().map(String::as_str)).to_owned(),
+        })
+    }
+
+    /// A hash of everything that decides sentences and features. Equal sets give equal hashes; comments do not count.
+    pub fn fingerprint(&self) -> String {
+        use std::fmt::Write;
+        let digest = self.hash.clone().finalize();
+        digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// Whether a template covers the operator.
+    pub fn knows(&self, op: &OpType) -> bool {
+        self.by_op.contains_key(op)
+    }
+
+    /// Class indicators and what they mean, in order of declaration.
+    pub fn classes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.classes.iter().map(|(name, doc)| (name.as_str(), doc.as_str()))
+    }
+
+    /// Names of the operators that templates cover, in order of declaration.
+    pub fn operator_names(&self) -> impl Iterator<Item = &str> {
+        self.declared.keys().filter(|(what, _)| *what == "operator").map(|(_, name)| name.as_str())
+    }
+
+    /// Names of the fusions in the order in which they are tried.
+    pub fn fusion_names(&self) -> impl Iterator<Item = &str> {
+        self.fusions.iter().map(|f| f.name.as_str())
+    }
+
+    pub(crate) fn fusions(&self) -> &[Fusion] {
+        &self.fusions
+    }
+
+    pub(crate) fn operator(&self, op: &OpType) -> Option<&Operator> {
+        self.by_op.get(op).map(|&i| &self.operators[i])
+    }
+}
+
+/// Letters, digits and underscores, at least one.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
