@@ -1,1 +1,79 @@
-//! The command ledg-cost.
+//! The command `ledg-cost`, callable: arguments, exit codes, and the printers that tests share with it.
+//!
+//! **Invariant:** answers go to stdout, everything else to stderr; a reader that closes the pipe (`| head`) ends the
+//! command quietly; nothing but the façade `ledg-cost-model` is built upon.
+
+pub mod args;
+mod console;
+pub mod explain;
+mod graph;
+mod hardware;
+mod model_file;
+mod predict;
+mod table;
+mod units;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use console::Console;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All was answered.
+    Done,
+    /// Nothing was answered; why is on stderr already.
+    Failed,
+    /// Some was answered, some not; why is on stderr already.
+    Partly,
+}
+
+/// Runs the command with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    let console = Console::new();
+    let outcome = run(&cli.command, &mut stdout, &console).and_then(|outcome| {
+        stdout.flush()?;
+        Ok(outcome)
+    });
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(args::EXIT_FAILED),
+        Ok(Outcome::Partly) => ExitCode::from(args::EXIT_PARTLY),
+        Err(error) if is_closed_pipe(&error) => {
+            // What is still buffered has no reader; dropping the writer would try to write it.
+            std::mem::forget(stdout);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            console.error(&console::message(&error));
+            ExitCode::from(args::EXIT_FAILED)
+        }
+    }
+}
+
+fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Predict(args) => predict::run(args, out, console),
+        Command::Hardware(command) => hardware::run(command, out, console),
+        Command::Explain(args) => explain::run(args, out, console),
+        Command::Graph(args) => graph::run(args, out, console),
+        Command::Completions { shell } => {
+            // The generator panics when its writer fails, so it gets one that cannot.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "ledg-cost", &mut script);
+            out.write_all(&script)?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_closed))
+}

@@ -41,6 +41,8 @@ pub struct NodeEstimate {
     pub latency_s: f64,
     /// Of these, seconds bound by arithmetic.
     pub compute_s: f64,
+    /// Seconds the cores spend on moving elements.
+    pub issue_s: f64,
     /// Seconds bound by memory traffic.
     pub memory_s: f64,
     /// Seconds to start the operator.

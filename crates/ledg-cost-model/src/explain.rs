@@ -12,10 +12,16 @@ pub struct Explanation {
     pub graph: String,
     /// Content hash of the graph.
     pub hash: String,
+    /// Batch size of the graph as it was given; 1 if its batch dimension cannot be followed.
+    pub batch: u64,
+    /// Why the batch dimension cannot be followed; magnitudes are then those of the graph as it was given.
+    pub batch_error: Option<String>,
     /// The nodes that cost something, in topological order.
     pub nodes: Vec<ExplainedNode>,
     /// Floating-point operations of one sample.
     pub flops: f64,
+    /// Of these, multiply-adds in contractions; one counts as two operations.
+    pub macs: f64,
     /// Learned parameters.
     pub params: f64,
     /// Activation elements read and written for one sample.
@@ -80,7 +86,10 @@ impl DescribedGraph {
         Explanation {
             graph: self.name.clone(),
             hash: self.hash.to_string(),
+            batch: self.batch,
+            batch_error: self.batch_error.clone(),
             flops: total.flops,
+            macs: self.macs(),
             params: total.params,
             activation_elems: total.read_elems + total.write_elems,
             covered,

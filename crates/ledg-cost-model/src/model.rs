@@ -201,11 +201,12 @@ impl MemberAnswer {
 
 /// Mean over the members of each class's cost, scaled so that the sum over all nodes is the latency.
 fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]) -> Option<Vec<NodeCost>> {
-    let mut sum = vec![NodeCost { compute_s: 0.0, memory_s: 0.0, launch_s: 0.0 }; counts.len()];
+    let mut sum = vec![NodeCost { compute_s: 0.0, issue_s: 0.0, memory_s: 0.0, launch_s: 0.0 }; counts.len()];
     for member in members {
         let MemberAnswer::ByNode(costs) = member else { return None };
         for (total, cost) in sum.iter_mut().zip(&costs[q]) {
             total.compute_s += cost.compute_s;
+            total.issue_s += cost.issue_s;
             total.memory_s += cost.memory_s;
             total.launch_s += cost.launch_s;
         }
@@ -213,6 +214,7 @@ fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]
     let all: f64 = sum.iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum();
     for cost in &mut sum {
         cost.compute_s *= latency_s / all;
+        cost.issue_s *= latency_s / all;
         cost.memory_s *= latency_s / all;
         cost.launch_s *= latency_s / all;
     }
@@ -222,7 +224,9 @@ fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]
 /// Share of the latency, or of the nodes where the model has no costs by node, that templates cover.
 fn known_share(graph: &PreparedGraph, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
     let covered = |weight: &dyn Fn(usize) -> f64| -> f64 {
-        (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c])).sum()
+        let weights = (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c]));
+        // Not `sum`: that of nothing is -0.
+        weights.fold(0.0, |sum, x| sum + x)
     };
     match classes {
         Some(classes) => (covered(&|c| classes[c].total_s()) / latency_s).clamp(0.0, 1.0),
@@ -237,6 +241,7 @@ fn node_estimates(class_of: &[u32], classes: &[NodeCost]) -> Vec<NodeEstimate> {
             node,
             latency_s: cost.total_s(),
             compute_s: cost.compute_s,
+            issue_s: cost.issue_s,
             memory_s: cost.memory_s,
             launch_s: cost.launch_s,
         }

@@ -1,0 +1,322 @@
+//! The command line: what can be asked, with help and examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use ledg_cost_model::graph::Limits;
+
+/// Exit code when nothing could be answered.
+pub const EXIT_FAILED: u8 = 1;
+/// Exit code when some rows were answered and some were not. Code 2 is clap's, for a command line it cannot read.
+pub const EXIT_PARTLY: u8 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all was answered
+  1  nothing was answered: a file, a graph or hardware was refused; stderr says which and why
+  2  the command line is wrong
+  3  some rows were answered and some failed; their `error` column says why";
+
+const EXAMPLES: &str = "\
+Examples:
+  ledg-cost predict resnet18.onnx --hardware t4
+  ledg-cost hardware list
+  ledg-cost explain resnet18.onnx
+  source <(ledg-cost completions bash)";
+
+const PREDICT_HELP: &str = "\
+Examples:
+  ledg-cost predict resnet18.onnx --hardware t4 --hardware rtx4090:amp/nhwc/dynamo
+  ledg-cost predict bert.onnx --dim batch=8 --dim sequence=128 --hardware a100 --format json
+  ledg-cost predict resnet18.onnx --hardware my-chip.toml:fp16 --batch 32 --per-node
+  ledg-cost predict --jobs jobs.csv --graphs models/ --format csv > answers.csv
+
+Hardware:
+  DEVICE[:RUNTIME]. DEVICE is a name or alias (see `ledg-cost hardware list`) or the path of a
+  .toml file. RUNTIME is a profile's name or precision[/layout[/compiler[/framework-version]]];
+  what is left out comes from the device's default runtime (see `ledg-cost hardware show t4`).
+
+Rows:
+  --format json writes one object a line, with the keys graph, hardware, batch, latency_s, lo_s,
+  hi_s, known and error, and with --per-node also nodes. graph and hardware are as they were asked
+  for; times are seconds for the whole batch; known is the share of the estimate that comes from
+  operators the model knows. A failed row has nulls and its error, which is null otherwise.
+  --format csv has the same columns but nodes, and empty cells for null.
+
+Jobs:
+  A CSV file with the columns graph, hardware and batch; others are ignored, with a note. Each row
+  gives one answer, in the same order. graph is a file under --graphs, with or without its .onnx
+  or .json. hardware is as above; the path of a .toml file is tried from the folder of the jobs
+  file, then from the working directory. An empty batch is the graph's own. A row that fails
+  reports its error and the rest go on.
+
+Exit codes:
+  0  all rows were answered
+  1  nothing was answered: a file, a graph or hardware was refused; stderr says which and why
+  2  the command line is wrong
+  3  some rows were answered and some failed; their `error` column says why";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  ledg-cost explain resnet18.onnx
+  ledg-cost explain resnet18.onnx --masks --limit-nodes 200
+  ledg-cost explain bert.onnx --dim batch=1 --dim sequence=128 --format json
+
+Magnitudes are those of one sample. A mask's row is a node, `#` marks the nodes it may attend to.";
+
+const GRAPH_HELP: &str = "\
+Examples:
+  ledg-cost graph resnet18.onnx > resnet18.json
+  ledg-cost graph resnet18.onnx --batch 8 --lowered
+
+The output is one line of JSON in the wire format that `predict`, `explain` and `graph` read back.";
+
+const LIST_HELP: &str = "\
+Examples:
+  ledg-cost hardware list
+  ledg-cost hardware list --format csv | cut -d, -f1,2
+  ledg-cost hardware list --hardware-dir my-devices/ --format json";
+
+const SHOW_HELP: &str = "\
+Examples:
+  ledg-cost hardware show t4
+  ledg-cost hardware show rtx4090:amp/nhwc/dynamo
+  ledg-cost hardware show my-chip.toml";
+
+const CHECK_HELP: &str = "\
+Examples:
+  ledg-cost hardware check my-chip.toml
+  ledg-cost hardware check my-runtimes.toml my-chip.toml
+
+For each file: what is wrong, with its line and what to do (the first problem; check again when it
+is mended), or the sentences that the device will have. Files may refer to each other in any
+order. Exit code 1 if any file is refused.";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  source <(ledg-cost completions bash)
+  ledg-cost completions zsh > ~/.zfunc/_ledg-cost
+  ledg-cost completions fish > ~/.config/fish/completions/ledg-cost.fish";
+
+/// How long an operator graph takes on hardware, and how sure that is.
+///
+/// Models are .onnx files, with or without weights, or .json files in ledg's wire format. The estimate comes from a
+/// model trained on measured latencies, which is compiled in; no file is needed beside the command.
+#[derive(Debug, Parser)]
+#[command(name = "ledg-cost", version, max_term_width = 100, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Estimate the latency of models on hardware.
+    Predict(PredictArgs),
+    /// List, show and check hardware.
+    #[command(subcommand)]
+    Hardware(HardwareCommand),
+    /// Show what the cost model is told of a model: sentences, masks, magnitudes, coverage.
+    Explain(ExplainArgs),
+    /// Write a model as JSON in ledg's wire format.
+    Graph(GraphArgs),
+    /// Write a completion script for a shell.
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// How to read models.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Size of a dynamic dimension, by its name or as INPUT.AXIS; may be repeated.
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
+    pub dims: Vec<(String, u64)>,
+    /// What to do with an operator that has no shape rule or no template.
+    #[arg(long, value_name = "POLICY", default_value = "error")]
+    pub unknown: UnknownArg,
+    /// Refuse models of more nodes.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_nodes)]
+    pub max_nodes: u64,
+}
+
+impl ImportArgs {
+    /// Bounds on a graph: eight values a node leave room for weights and constants.
+    pub fn limits(&self) -> Limits {
+        Limits { max_nodes: self.max_nodes, max_values: self.max_nodes.saturating_mul(8) }
+    }
+
+    /// Whether unknown operators are reported instead of refused.
+    pub fn reports_unknown(&self) -> bool {
+        self.unknown == UnknownArg::Report
+    }
+}
+
+/// What to do with unknown operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnknownArg {
+    /// Refuse the model, naming the operator
+    Error,
+    /// Go on and say how much of the answer they are
+    Report,
+}
+
+/// Where hardware beyond the built-in comes from.
+#[derive(Debug, Args)]
+pub struct HardwareArgs {
+    /// Folder with more hardware files, which may then be named; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub hardware_dir: Vec<PathBuf>,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+#[command(after_help = PREDICT_HELP)]
+pub struct PredictArgs {
+    /// Models: .onnx files or .json graphs.
+    #[arg(value_name = "MODEL", required_unless_present = "jobs", conflicts_with = "jobs")]
+    pub models: Vec<PathBuf>,
+    /// What to run them on: DEVICE[:RUNTIME] or FILE.toml[:RUNTIME]; may be repeated.
+    #[arg(long, value_name = "HARDWARE", required_unless_present = "jobs", conflicts_with = "jobs")]
+    pub hardware: Vec<String>,
+    /// Batch size [default: the model's own].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "jobs")]
+    pub batch: Option<u64>,
+    /// Answer each row of a CSV file instead: columns graph, hardware, batch.
+    #[arg(long, value_name = "JOBS.csv", requires = "graphs")]
+    pub jobs: Option<PathBuf>,
+    /// The folder that the graphs of the jobs are in.
+    #[arg(long, value_name = "DIR", requires = "jobs")]
+    pub graphs: Option<PathBuf>,
+    /// Also give the cost of every node.
+    #[arg(long)]
+    pub per_node: bool,
+    /// Share of measurements that the interval is meant to cover.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = parse_coverage)]
+    pub interval: f64,
+    /// How to write the answers.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: RowFormat,
+    /// How to read the models.
+    #[command(flatten)]
+    pub import: ImportArgs,
+    /// More hardware.
+    #[command(flatten)]
+    pub registry: HardwareArgs,
+    /// A bundle to use instead of the one compiled in.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// How to write rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// For people
+    Table,
+    /// One object a line
+    Json,
+    /// Comma-separated, with a header
+    Csv,
+}
+
+/// How to write a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// For people
+    Text,
+    /// One object
+    Json,
+}
+
+/// What to do with hardware.
+#[derive(Debug, Subcommand)]
+pub enum HardwareCommand {
+    /// List all devices.
+    #[command(after_help = LIST_HELP)]
+    List {
+        /// How to write the list.
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: RowFormat,
+        /// More hardware.
+        #[command(flatten)]
+        registry: HardwareArgs,
+    },
+    /// Show a device: its data sheet with sources, its sentences, its runtimes.
+    #[command(after_help = SHOW_HELP)]
+    Show {
+        /// The device: DEVICE[:RUNTIME] or FILE.toml[:RUNTIME].
+        #[arg(value_name = "HARDWARE")]
+        hardware: String,
+        /// More hardware.
+        #[command(flatten)]
+        registry: HardwareArgs,
+    },
+    /// Check hardware files of your own.
+    #[command(after_help = CHECK_HELP)]
+    Check {
+        /// Device files or runtimes files.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// More hardware.
+        #[command(flatten)]
+        registry: HardwareArgs,
+    },
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_HELP)]
+pub struct ExplainArgs {
+    /// The model: an .onnx file or a .json graph.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// How to write the explanation.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TextFormat,
+    /// Also print the attention masks as grids; JSON always has them, as lists of neighbours.
+    #[arg(long)]
+    pub masks: bool,
+    /// Print at most so many nodes, and masks of at most so many [default: all nodes, masks of 64].
+    #[arg(long, value_name = "N")]
+    pub limit_nodes: Option<usize>,
+    /// How to read the model.
+    #[command(flatten)]
+    pub import: ImportArgs,
+}
+
+/// Arguments of `graph`.
+#[derive(Debug, Args)]
+#[command(after_help = GRAPH_HELP)]
+pub struct GraphArgs {
+    /// The model: an .onnx file or a .json graph.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Rescale to this batch size.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub batch: Option<u64>,
+    /// Write the graph with fused forms as one node each, as the cost model sees it.
+    #[arg(long)]
+    pub lowered: bool,
+    /// How to read the model.
+    #[command(flatten)]
+    pub import: ImportArgs,
+}
+
+fn parse_dim(text: &str) -> Result<(String, u64), String> {
+    let (name, size) =
+        text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or("expected NAME=N, such as batch=8")?;
+    let size = size.parse().map_err(|_| format!("`{size}` is no size: expected a whole number, such as {name}=8"))?;
+    Ok((name.to_owned(), size))
+}
+
+fn parse_coverage(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a share strictly between 0 and 1, such as 0.9".into()),
+    }
+}

@@ -1,0 +1,42 @@
+//! `ledg-cost hardware`: list, show, check.
+
+mod check;
+mod list;
+mod show;
+
+use std::io::Write;
+
+use ledg_cost_model::{HardwareRegistry, Platform};
+
+use crate::Outcome;
+use crate::args::{HardwareArgs, HardwareCommand};
+use crate::console::Console;
+
+/// Lists, shows or checks.
+pub fn run(command: &HardwareCommand, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
+    match command {
+        HardwareCommand::List { format, registry: args } => list::run(&registry(args)?, *format, out),
+        HardwareCommand::Show { hardware, registry: args } => show::run(&resolve(&registry(args)?, hardware)?, out),
+        HardwareCommand::Check { files, registry: args } => check::run(registry(args)?, files, out, console),
+    }
+}
+
+/// The built-in hardware and that of the folders given.
+pub fn registry(args: &HardwareArgs) -> anyhow::Result<HardwareRegistry> {
+    let mut registry = HardwareRegistry::builtin();
+    for dir in &args.hardware_dir {
+        registry.add_dir(dir)?;
+    }
+    Ok(registry)
+}
+
+/// The platform of a name or a file. An unknown name says where to look further.
+pub fn resolve(registry: &HardwareRegistry, spec: &str) -> anyhow::Result<Platform> {
+    use ledg_cost_model::template::hardware::HardwareError;
+    registry.resolve(spec).map_err(|error| match error {
+        HardwareError::UnknownDevice { .. } => {
+            anyhow::anyhow!("{error}; `ledg-cost hardware list` has all, and a file's path must end in .toml")
+        }
+        error => error.into(),
+    })
+}

@@ -1,0 +1,136 @@
+//! Model files: ONNX, or JSON in ledg's wire format.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use ledg_cost_model::graph::{Graph, GraphError};
+use ledg_cost_model::onnx::{self, Imported, OnnxError, OnnxOptions, UnknownPolicy};
+
+use crate::args::ImportArgs;
+use crate::console::Console;
+
+/// Most bytes of a JSON file: 50,000 nodes with their values take about 20 MB.
+const MAX_JSON_BYTES: u64 = 512 << 20;
+
+/// A model as it was read.
+pub enum Model {
+    /// From ONNX, with what the import found.
+    Onnx(Box<Imported>),
+    /// From JSON.
+    Json(Graph),
+}
+
+impl Model {
+    /// Reads a file; `.json` is ledg's wire format, everything else ONNX.
+    pub fn read(path: &Path, args: &ImportArgs) -> anyhow::Result<Model> {
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+            if let Some((dim, _)) = args.dims.first() {
+                let file = path.display();
+                bail!(
+                    "{file}: there is no dynamic dimension `{dim}` to bind: sizes in a JSON graph are fixed, leave `--dim` out"
+                );
+            }
+            let text = read_text(path, MAX_JSON_BYTES)?;
+            let graph = Graph::from_json(&text, args.limits()).with_context(|| path.display().to_string())?;
+            return Ok(Model::Json(graph));
+        }
+        let policy = if args.reports_unknown() { UnknownPolicy::Report } else { UnknownPolicy::Error };
+        let options = OnnxOptions {
+            dims: args.dims.iter().cloned().collect(),
+            unknown: policy,
+            limits: args.limits(),
+            ..OnnxOptions::default()
+        };
+        // The library speaks of its options; here they are flags.
+        let flag = |error: &OnnxError| match error {
+            OnnxError::UnknownOperator { .. } => Some("--unknown report"),
+            OnnxError::Graph { source, .. } if matches!(**source, GraphError::Limit { .. }) => Some("--max-nodes"),
+            _ => None,
+        };
+        let imported = onnx::import_file(path, &options).map_err(|error| match flag(&error) {
+            Some(flag) => anyhow!("{error}, with `{flag}`"),
+            None => error.into(),
+        })?;
+        Ok(Model::Onnx(Box::new(imported)))
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        match self {
+            Model::Onnx(imported) => &imported.graph,
+            Model::Json(graph) => graph,
+        }
+    }
+
+    /// The graph alone.
+    pub fn into_graph(self) -> Graph {
+        match self {
+            Model::Onnx(imported) => imported.graph,
+            Model::Json(graph) => graph,
+        }
+    }
+
+    /// Warns of operators whose shapes the import does not know.
+    pub fn report_unknown(&self, label: &str, console: &Console) {
+        if let Model::Onnx(imported) = self
+            && !imported.unknown.is_empty()
+        {
+            let dotted = |domain: &str| if domain.is_empty() { String::new() } else { format!("{domain}.") };
+            let ops = imported.unknown.iter().map(|u| format!("{}{}", dotted(&u.domain), u.op));
+            console.warn(&format!("{label}: no shape rule for {}; shapes behind them may be missing", tally(ops)));
+        }
+    }
+}
+
+/// Reads a text file of at most that many bytes.
+pub fn read_text(path: &Path, limit: u64) -> anyhow::Result<String> {
+    let bytes = read_bytes(path, limit)?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        anyhow!("{}: not a text file: byte {at} is not UTF-8", path.display())
+    })
+}
+
+/// Reads a file of at most that many bytes. What the system says of a file's size is not believed: a pipe has none.
+pub fn read_bytes(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    read.with_context(|| format!("{}: cannot be read", path.display()))?;
+    if bytes.len() as u64 > limit {
+        bail!("{}: larger than the limit of {limit} bytes for such a file", path.display());
+    }
+    Ok(bytes)
+}
+
+/// Names with how often each occurs, most frequent first: `3 x Foo, 1 x com.acme.Bar`.
+pub fn tally(names: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 8;
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    let mut sorted: Vec<String> = names.collect();
+    sorted.sort_unstable();
+    for name in sorted {
+        match counts.last_mut() {
+            Some((last, n)) if *last == name => *n += 1,
+            _ => counts.push((name, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let mut parts: Vec<String> = counts.iter().take(SHOWN).map(|(name, n)| format!("{n} x {name}")).collect();
+    if counts.len() > SHOWN {
+        parts.push(format!("{} more", counts.len() - SHOWN));
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_comes_first() {
+        let names = ["b", "a", "c", "a"].map(String::from);
+        assert_eq!(tally(names.into_iter()), "2 x a, 1 x b, 1 x c");
+    }
+}

@@ -1,0 +1,199 @@
+//! Jobs to rows: each graph is read and prepared once, all its jobs are answered together, rows keep the jobs' order.
+//!
+//! **Invariant:** a job that fails costs its own row only.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use indexmap::{IndexMap, IndexSet};
+use ledg_cost_model::{CostModel, Estimate, Platform, PredictOptions, PreparedGraph};
+
+use super::nodes::node_rows;
+use super::rows::Row;
+use crate::args::ImportArgs;
+use crate::console::{Console, message};
+use crate::model_file::{Model, tally};
+use crate::units;
+
+/// Queries that are answered together: enough to share the graph's part, few enough to bound memory.
+const TOGETHER: usize = 256;
+
+/// One question.
+pub struct Job {
+    /// The graph as it was asked for.
+    pub graph: String,
+    /// The hardware as it was asked for.
+    pub hardware: String,
+    /// Batch size; `None`: the graph's own.
+    pub batch: Option<u64>,
+    /// What to ask, or why it cannot be asked.
+    pub ask: Result<Ask, String>,
+}
+
+/// What a job refers to.
+pub struct Ask {
+    /// The model's file.
+    pub path: PathBuf,
+    /// Where it is to run.
+    pub platform: Arc<Platform>,
+}
+
+/// How it went.
+#[derive(Default)]
+pub struct Summary {
+    /// Rows that failed.
+    pub failed: usize,
+    /// Their distinct errors, in order.
+    pub errors: IndexSet<String>,
+}
+
+/// Answers jobs.
+pub struct Engine<'a> {
+    /// The cost model.
+    pub model: &'a CostModel,
+    /// How to read models.
+    pub import: &'a ImportArgs,
+    /// What to predict.
+    pub options: PredictOptions,
+    /// Where warnings go.
+    pub console: &'a Console,
+}
+
+impl Engine<'_> {
+    /// Answers all jobs; `emit` gets the rows in the jobs' order, each as soon as those before it are answered.
+    pub fn answer(&self, jobs: &[Job], mut emit: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<Summary> {
+        let mut summary = Summary::default();
+        let mut groups: IndexMap<&Path, Vec<usize>> = IndexMap::new();
+        let mut rows: Vec<Option<Row>> = Vec::with_capacity(jobs.len());
+        for (i, job) in jobs.iter().enumerate() {
+            rows.push(match &job.ask {
+                Ok(ask) => {
+                    groups.entry(&ask.path).or_default().push(i);
+                    None
+                }
+                Err(why) => Some(Row::failed(job, why.clone())),
+            });
+        }
+        let mut next = 0;
+        let mut emit_ready = |rows: &mut Vec<Option<Row>>| -> anyhow::Result<()> {
+            while let Some(row) = rows.get_mut(next).and_then(Option::take) {
+                if let Some(error) = &row.error {
+                    summary.failed += 1;
+                    summary.errors.insert(error.clone());
+                }
+                emit(row)?;
+                self.console.step();
+                next += 1;
+            }
+            Ok(())
+        };
+        emit_ready(&mut rows)?;
+        for (path, places) in groups {
+            let asked: Vec<&Job> = places.iter().map(|&i| &jobs[i]).collect();
+            for (&i, row) in places.iter().zip(self.answer_graph(path, &asked)) {
+                rows[i] = Some(row);
+            }
+            emit_ready(&mut rows)?;
+        }
+        Ok(summary)
+    }
+
+    /// Answers the jobs of one graph.
+    fn answer_graph(&self, path: &Path, jobs: &[&Job]) -> Vec<Row> {
+        let prepared = match self.prepare(path, &jobs[0].graph) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let why = message(&error);
+                return jobs.iter().map(|job| Row::failed(job, why.clone())).collect();
+            }
+        };
+        let mut rows = Vec::with_capacity(jobs.len());
+        for jobs in jobs.chunks(TOGETHER) {
+            let own = prepared.described().batch;
+            let on: Vec<(Platform, u64)> = jobs
+                .iter()
+                .filter_map(|job| Some((job.ask.as_ref().ok()?.platform.as_ref().clone(), job.batch.unwrap_or(own))))
+                .collect();
+            match self.model.predict(&prepared, &on, &self.options) {
+                Ok(estimates) => {
+                    rows.extend(
+                        jobs.iter().zip(on).zip(estimates).map(|((job, on), e)| self.row(job, &on, &prepared, e)),
+                    );
+                }
+                // One query that cannot be answered fails the call, so each is asked alone.
+                Err(_) => rows.extend(jobs.iter().zip(on).map(|(job, on)| self.answer_one(job, on, &prepared))),
+            }
+        }
+        if let Some(why) = &prepared.described().batch_error {
+            let label = &jobs[0].graph;
+            self.console.warn(&format!(
+                "{label}: its batch dimension cannot be followed, so that batch 1 is the model as it is: {why}"
+            ));
+        }
+        self.warn_of_unknown(&prepared, &rows);
+        rows
+    }
+
+    fn answer_one(&self, job: &Job, on: (Platform, u64), prepared: &PreparedGraph) -> Row {
+        match self.model.predict(prepared, std::slice::from_ref(&on), &self.options) {
+            Ok(mut estimates) if estimates.len() == 1 => self.row(job, &on, prepared, estimates.remove(0)),
+            Ok(_) => Row::failed(job, format!("{}: the model gave no answer", job.graph)),
+            Err(error) => {
+                let why = message(&error.into());
+                // The model names graphs by what they call themselves, which for JSON is not the file.
+                Row::failed(job, if why.contains(&job.graph) { why } else { format!("{}: {why}", job.graph) })
+            }
+        }
+    }
+
+    fn row(&self, job: &Job, (platform, batch): &(Platform, u64), prepared: &PreparedGraph, estimate: Estimate) -> Row {
+        Row {
+            graph: job.graph.clone(),
+            hardware: job.hardware.clone(),
+            batch: Some(*batch),
+            latency_s: Some(estimate.latency_s),
+            lo_s: Some(estimate.lo_s),
+            hi_s: Some(estimate.hi_s),
+            known: Some(estimate.known),
+            error: None,
+            nodes: self.options.per_node.then(|| node_rows(prepared.described(), &estimate)),
+            platform: Some(platform.to_string()),
+        }
+    }
+
+    /// Reads a model and readies it; operators that no template covers are refused unless they may be reported.
+    fn prepare(&self, path: &Path, label: &str) -> anyhow::Result<PreparedGraph> {
+        let model = Model::read(path, self.import)?;
+        model.report_unknown(label, self.console);
+        let prepared = self.model.prepare(model.graph()).with_context(|| path.display().to_string())?;
+        let unknown = prepared.described().nodes.iter().find(|n| !n.known);
+        if let (Some(node), false) = (unknown, self.import.reports_unknown()) {
+            let what = if node.shape_known { "no template covers it" } else { "the shape of its output is not known" };
+            let file = path.display();
+            bail!(
+                "{file}: node `{}` ({}): {what}; `--unknown report` estimates it by the sizes of its tensors",
+                node.name,
+                node.op
+            );
+        }
+        Ok(prepared)
+    }
+
+    fn warn_of_unknown(&self, prepared: &PreparedGraph, rows: &[Row]) {
+        let unknown: Vec<String> =
+            prepared.described().nodes.iter().filter(|n| !n.known).map(|n| n.op.to_string()).collect();
+        let least = rows.iter().filter_map(|r| r.known).min_by(f64::total_cmp);
+        if let (false, Some(known)) = (unknown.is_empty(), least) {
+            let message = format!(
+                "{}: the model does not know {} of {} nodes ({}); {} of the estimate comes from nodes it knows",
+                rows[0].graph,
+                unknown.len(),
+                prepared.described().nodes.len(),
+                tally(unknown.iter().cloned()),
+                units::share(known),
+            );
+            self.console.warn(&message);
+        }
+    }
+}

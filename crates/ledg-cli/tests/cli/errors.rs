@@ -1,0 +1,101 @@
+//! Models that are no models: each a clear error that names the file, and where there is one the node, with exit code 1.
+
+use ledg_cost_model::graph::{Graph, OpType};
+use ledg_cost_model::onnx::{WriteOptions, to_onnx};
+
+use super::support::{Bench, chain, tiny};
+
+/// Replaces the first occurrence of a name by another of the same length.
+fn renamed(mut bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+/// What `explain` and `predict` both say of a file.
+fn refused(bench: &Bench, file: &str) -> String {
+    let error = bench.fails(1, &format!("explain {file}"));
+    assert_eq!(bench.fails(1, &format!("predict {file} --hardware t4 --bundle toy.ledg")), error);
+    assert!(error.contains(file), "{error}");
+    error
+}
+
+#[test]
+fn broken_onnx_files() {
+    let bench = Bench::new();
+    bench.bundle();
+    let onnx = |graph: Graph| to_onnx(&graph, &WriteOptions::default()).unwrap();
+    let good = onnx(tiny());
+    bench.file("empty.onnx", "");
+    bench.file("truncated.onnx", &good[..good.len() / 2]);
+    bench.file("text.onnx", "This is not a model.");
+    bench.file("cyclic.onnx", renamed(onnx(chain(3, OpType::onnx("Relu"))), "v0", "v3"));
+    bench.file("dangling.onnx", renamed(onnx(chain(3, OpType::onnx("Relu"))), "v0", "q0"));
+    bench.file("huge.onnx", onnx(chain(100_000, OpType::onnx("Relu"))));
+    bench.file("no-rule.onnx", onnx(chain(1, OpType::onnx("Frobnicate"))));
+    let files = ["empty", "truncated", "text", "cyclic", "dangling", "huge", "no-rule", "missing"];
+    let errors: String = files.iter().map(|file| refused(&bench, &format!("{file}.onnx"))).collect();
+    insta::assert_snapshot!(errors);
+    assert!(bench.ok("explain huge.onnx --max-nodes 100000 --limit-nodes 1").contains("99999 more nodes"));
+}
+
+#[test]
+fn corrupted_bytes_never_crash() {
+    let bench = Bench::new();
+    let good = to_onnx(&tiny(), &WriteOptions::default()).unwrap();
+    for at in (0..good.len()).step_by(3) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        bench.file("bad.onnx", bad);
+        let run = bench.run("explain bad.onnx");
+        // Some bytes are only names, so a file may stay valid.
+        assert!(run.code == 0 || (run.code == 1 && run.stderr.contains("bad.onnx")), "byte {at}: {run:?}");
+    }
+}
+
+#[test]
+fn broken_json_graphs() {
+    let bench = Bench::new();
+    bench.bundle();
+    let good = tiny().to_json().unwrap();
+    bench.file("empty.json", "");
+    bench.file("truncated.json", &good[..good.len() / 2]);
+    bench.file("version.json", good.replace("\"ledg_graph\":1", "\"ledg_graph\":99"));
+    bench.file("key.json", good.replacen("\"op\":", "\"operator\":", 1));
+    bench.file("value.json", good.replacen("\"inputs\":[\"x\"", "\"inputs\":[\"y\"", 1));
+    bench.file("cyclic.json", good.replacen("\"inputs\":[\"x\"", "\"inputs\":[\"sum_out\"", 1));
+    bench.file("bytes.json", [b'{', 0xff]);
+    let files = ["empty", "truncated", "version", "key", "value", "cyclic", "bytes", "missing"];
+    let errors: String = files.iter().map(|file| refused(&bench, &format!("{file}.json"))).collect();
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn broken_bundles() {
+    let bench = Bench::new();
+    bench.onnx("tiny.onnx", &tiny());
+    bench.file("text.ledg", "no bundle");
+    bench.file("empty.ledg", "");
+    for file in ["text.ledg", "empty.ledg", "missing.ledg"] {
+        let error = bench.fails(1, &format!("predict tiny.onnx --hardware t4 --bundle {file}"));
+        assert!(error.starts_with("error: ") && error.contains(file), "{error}");
+    }
+}
+
+#[test]
+fn hardware_that_does_not_exist() {
+    let bench = Bench::new();
+    bench.bundle();
+    bench.onnx("tiny.onnx", &tiny());
+    let t4 = include_str!("../../../../configs/hardware/nvidia/t4.toml");
+    bench.file("nan.toml", t4.replace("fp32 = 8.1", "fp32 = nan"));
+    bench.file("key.toml", t4.replace("tdp_w = 70", "watts = 70"));
+    let errors: String = ["tesla t4x", "nan.toml", "key.toml", "t4:bf16"]
+        .iter()
+        .map(|hardware| {
+            bench.fails(1, &format!("predict tiny.onnx --bundle toy.ledg --hardware {}", hardware.replace(' ', "-")))
+        })
+        .collect();
+    insta::assert_snapshot!(errors);
+}

@@ -1,0 +1,112 @@
+//! `ledg-cost predict --jobs`.
+
+use super::support::{Bench, chain, tiny};
+use ledg_cost_model::graph::OpType;
+
+const T4: &str = include_str!("../../../../configs/hardware/nvidia/t4.toml");
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.bundle();
+    bench.onnx("models/tiny.onnx", &tiny());
+    bench.onnx("models/relu.v2.onnx", &chain(3, OpType::onnx("Relu")));
+    bench.file("models/tiny2.json", tiny().to_json().unwrap());
+    bench
+}
+
+/// The rows without their times: graph, hardware, batch, whether there is a latency, error.
+fn shown(csv: &str) -> String {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows = reader.records().map(|r| {
+        let r = r.unwrap();
+        let answered = [3, 4, 5, 6].map(|k| !r[k].is_empty());
+        assert!(answered == [r[7].is_empty(); 4], "{r:?}");
+        format!("{} | {} | {} | {}", &r[0], &r[1], &r[2], if r[7].is_empty() { "answered" } else { &r[7] })
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn rows_keep_their_order_and_fail_alone() {
+    let bench = bench();
+    bench.file("own.toml", T4);
+    bench.file(
+        "jobs.csv",
+        "hardware,batch,graph\n\
+         t4,1,tiny\n\
+         rtx3090,64,relu.v2\n\
+         rtx3090,,tiny.onnx\n\
+         nvidia-t5,1,tiny\n\
+         t4,0,tiny\n\
+         t4,many,tiny\n\
+         t4,1,missing\n\
+         t4,1\n\
+         t4,1,tiny,extra\n\
+         own.toml:fp32,4,tiny2\n\
+         t4:fp64,1,tiny\n\
+         t4,18446744073709551615,tiny\n\
+         t4,2,relu.v2.onnx\n",
+    );
+    let run = bench.run("predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg");
+    assert_eq!(run.code, 3, "{run:?}");
+    insta::assert_snapshot!("jobs_rows", shown(&run.stdout));
+    insta::assert_snapshot!("jobs_stderr", run.stderr);
+}
+
+#[test]
+fn answers_are_those_of_single_questions() {
+    let bench = bench();
+    bench.file("jobs.csv", "graph,hardware,batch\ntiny,t4,1\ntiny,rtx3090,8\nrelu.v2,t4,\ntiny,t4,32\n");
+    let json = bench.ok("predict --jobs jobs.csv --graphs models --format json --bundle toy.ledg");
+    let rows: Vec<serde_json::Value> = json.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(rows.len(), 4);
+    for row in &rows {
+        let file = format!("models/{}.onnx", row["graph"].as_str().unwrap());
+        let (hardware, batch) = (row["hardware"].as_str().unwrap(), &row["batch"]);
+        let args = format!("predict {file} --hardware {hardware} --batch {batch} --format json --bundle toy.ledg");
+        let single: serde_json::Value = serde_json::from_str(&bench.ok(&args)).unwrap();
+        let ratio = single["latency_s"].as_f64().unwrap() / row["latency_s"].as_f64().unwrap();
+        assert!((ratio - 1.0).abs() < 1e-5, "{row} {single}");
+    }
+}
+
+#[test]
+fn hardware_files_are_found_from_the_jobs_file_first() {
+    let bench = bench();
+    bench.file("here/own.toml", T4);
+    bench.file("here/jobs.csv", "graph,hardware,batch\ntiny,own.toml,1\ntiny,here/own.toml:fp16,1\n");
+    let csv = bench.ok("predict --jobs here/jobs.csv --graphs models --format csv --bundle toy.ledg");
+    assert_eq!(shown(&csv), "tiny | own.toml | 1 | answered\ntiny | here/own.toml:fp16 | 1 | answered");
+}
+
+#[test]
+fn a_jobs_file_can_be_wrong_as_a_whole() {
+    let bench = bench();
+    let mut errors = String::new();
+    bench.file("no-column.csv", "graph,hardware\ntiny,t4\n");
+    bench.file("twice.csv", "graph,hardware,batch,batch\ntiny,t4,1,1\n");
+    bench.file("empty.csv", "");
+    for file in ["no-column.csv", "twice.csv", "empty.csv", "missing.csv"] {
+        errors += &bench.fails(1, &format!("predict --jobs {file} --graphs models --bundle toy.ledg"));
+    }
+    bench.file("jobs.csv", "graph,hardware,batch\ntiny,t4,1\n");
+    errors += &bench.fails(1, "predict --jobs jobs.csv --graphs nowhere --bundle toy.ledg");
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn other_columns_are_ignored_with_a_note() {
+    let bench = bench();
+    bench.file("jobs.csv", "\u{feff}graph, hardware ,config,batch\ntiny,t4,amp,1\n");
+    let run = bench.run("predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg");
+    assert_eq!(run.code, 0, "{run:?}");
+    insta::assert_snapshot!(run.stderr, @"note: jobs.csv: columns that mean nothing here are ignored: config");
+}
+
+#[test]
+fn no_jobs_no_rows() {
+    let bench = bench();
+    bench.file("jobs.csv", "graph,hardware,batch\n");
+    let csv = bench.ok("predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg");
+    assert_eq!(csv, "graph,hardware,batch,latency_s,lo_s,hi_s,known,error\n");
+}

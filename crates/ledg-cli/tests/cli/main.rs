@@ -1,0 +1,10 @@
+//! The command `ledg-cost` from outside: what it prints, what it refuses, how it exits.
+
+mod bundle;
+mod errors;
+mod explain;
+mod hardware;
+mod help;
+mod jobs;
+mod predict;
+mod support;

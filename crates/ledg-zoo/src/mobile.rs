@@ -1,0 +1,138 @@
+//! Networks of inverted residuals: MobileNetV2, MobileNetV3-Large, EfficientNet-B0, as torchvision has them.
+
+use crate::net::{Act, Map, Net, Window};
+use crate::{ZooConfig, ZooError};
+
+/// One inverted residual.
+struct Block {
+    kernel: u64,
+    stride: u64,
+    expanded: u64,
+    out: u64,
+    act: Act,
+    squeeze: Option<Squeeze>,
+}
+
+/// Squeeze-and-excitation.
+struct Squeeze {
+    channels: u64,
+    inner: Act,
+    gate: &'static str,
+}
+
+fn inverted_residual(net: &mut Net, x: Map, block: &Block) -> Map {
+    let mut y = x;
+    if block.expanded != x.channels {
+        y = net.conv_norm(y, block.expanded, Window::same(1, 1), block.act);
+    }
+    y = net.conv_norm(y, block.expanded, Window::same(block.kernel, block.stride).grouped(block.expanded), block.act);
+    if let Some(squeeze) = &block.squeeze {
+        y = squeezed(net, y, squeeze);
+    }
+    y = net.conv_norm(y, block.out, Window::same(1, 1), Act::None);
+    if block.stride == 1 && x.channels == block.out { net.add(x, y) } else { y }
+}
+
+fn squeezed(net: &mut Net, x: Map, squeeze: &Squeeze) -> Map {
+    let mean = Map { id: net.apply("GlobalAveragePool", &[x.id]), ..x };
+    let small = net.conv(mean, squeeze.channels, Window::same(1, 1));
+    let small = net.act(small, squeeze.inner);
+    let gate = net.conv(small, x.channels, Window::same(1, 1));
+    let gate = if squeeze.gate == "HardSigmoid" {
+        // PyTorch's slope is 1/6, ONNX's default 0.2.
+        let attrs = ledg_graph::Attrs::new().with("alpha", ledg_graph::Attr::Float(f64::from(1.0f32 / 6.0)));
+        Map { id: net.op("HardSigmoid", attrs, &[gate.id]), ..gate }
+    } else {
+        Map { id: net.apply(squeeze.gate, &[gate.id]), ..gate }
+    };
+    net.mul(x, gate)
+}
+
+pub(crate) fn mobilenet_v2(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    let x = net.image(config.batch, config.image);
+    let mut x = net.conv_norm(x, 32, Window::same(3, 2), Act::Relu6);
+    // Expansion, channels, blocks, stride of the first.
+    let stages =
+        [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+    for (expansion, out, depth, first) in stages {
+        for i in 0..depth {
+            let (stride, expanded) = (if i == 0 { first } else { 1 }, expansion * x.channels);
+            let block = Block { kernel: 3, stride, expanded, out, act: Act::Relu6, squeeze: None };
+            x = inverted_residual(net, x, &block);
+        }
+    }
+    let x = net.conv_norm(x, 1280, Window::same(1, 1), Act::Relu6);
+    let x = net.pooled(x);
+    let x = net.gemm(x, 1000);
+    net.output(x.id);
+    Ok(())
+}
+
+pub(crate) fn mobilenet_v3_large(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    let x = net.image(config.batch, config.image);
+    let mut x = net.conv_norm(x, 16, Window::same(3, 2), Act::HardSwish);
+    // Kernel, expanded, out, squeeze, activation, stride.
+    let (relu, swish) = (Act::Relu, Act::HardSwish);
+    let blocks = [
+        (3, 16, 16, false, relu, 1),
+        (3, 64, 24, false, relu, 2),
+        (3, 72, 24, false, relu, 1),
+        (5, 72, 40, true, relu, 2),
+        (5, 120, 40, true, relu, 1),
+        (5, 120, 40, true, relu, 1),
+        (3, 240, 80, false, swish, 2),
+        (3, 200, 80, false, swish, 1),
+        (3, 184, 80, false, swish, 1),
+        (3, 184, 80, false, swish, 1),
+        (3, 480, 112, true, swish, 1),
+        (3, 672, 112, true, swish, 1),
+        (5, 672, 160, true, swish, 2),
+        (5, 960, 160, true, swish, 1),
+        (5, 960, 160, true, swish, 1),
+    ];
+    for (kernel, expanded, out, has_squeeze, act, stride) in blocks {
+        let squeeze =
+            has_squeeze.then(|| Squeeze { channels: divisible(expanded / 4), inner: Act::Relu, gate: "HardSigmoid" });
+        x = inverted_residual(net, x, &Block { kernel, stride, expanded, out, act, squeeze });
+    }
+    let x = net.conv_norm(x, 960, Window::same(1, 1), Act::HardSwish);
+    let x = net.pooled(x);
+    let x = net.gemm(x, 1280);
+    let x = net.act(x, Act::HardSwish);
+    let x = net.gemm(x, 1000);
+    net.output(x.id);
+    Ok(())
+}
+
+/// The nearest multiple of 8, not more than a tenth below.
+fn divisible(channels: u64) -> u64 {
+    let near = ((channels + 4) / 8 * 8).max(8);
+    if near * 10 < channels * 9 { near + 8 } else { near }
+}
+
+pub(crate) fn efficientnet_b0(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    let x = net.image(config.batch, config.image);
+    let mut x = net.conv_norm(x, 32, Window::same(3, 2), Act::Silu);
+    // Expansion, kernel, stride of the first, channels, blocks.
+    let stages = [
+        (1, 3, 1, 16, 1),
+        (6, 3, 2, 24, 2),
+        (6, 5, 2, 40, 2),
+        (6, 3, 2, 80, 3),
+        (6, 5, 1, 112, 3),
+        (6, 5, 2, 192, 4),
+        (6, 3, 1, 320, 1),
+    ];
+    for (expansion, kernel, first, out, depth) in stages {
+        for i in 0..depth {
+            let squeeze = Some(Squeeze { channels: x.channels / 4, inner: Act::Silu, gate: "Sigmoid" });
+            let (stride, expanded) = (if i == 0 { first } else { 1 }, expansion * x.channels);
+            x = inverted_residual(net, x, &Block { kernel, stride, expanded, out, act: Act::Silu, squeeze });
+        }
+    }
+    let x = net.conv_norm(x, 1280, Window::same(1, 1), Act::Silu);
+    let x = net.pooled(x);
+    let x = net.gemm(x, 1000);
+    net.output(x.id);
+    Ok(())
+}
