@@ -130,7 +130,10 @@ fn import_lines(imported: &Imported) -> Vec<(&'static str, String)> {
 fn batch_note(described: &DescribedGraph) -> String {
     match &described.batch_error {
         None => format!("{}; any other can be asked for", described.batch),
-        Some(why) => format!("only as it is, as its batch dimension cannot be followed: {why}"),
+        Some(why) => format!(
+            "{}; for others its work is taken to be in proportion, as its batch dimension cannot be followed: {why}",
+            described.batch
+        ),
     }
 }
 

@@ -137,8 +137,7 @@ impl Bundle {
             if view.dtype() != Dtype::F32 {
                 return Err(damaged(format!("tensor `{name}` is {:?}, not F32", view.dtype())));
             }
-            let values: Vec<f32> =
-                view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
             if values.iter().any(|x| !x.is_finite()) {
                 return Err(damaged(format!("tensor `{name}` holds a number that is not finite")));
             }

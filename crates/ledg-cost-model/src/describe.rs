@@ -9,16 +9,19 @@ use ledg_template::{LowerOptions, NodeDescription, TemplateSet};
 
 use crate::error::Result;
 
-/// A graph in words and numbers, independent of any model's weights. Magnitudes are those of one sample.
+/// A graph in words and numbers, independent of any model's weights. Magnitudes are those of `unit` samples.
 #[derive(Debug, Clone)]
 pub struct DescribedGraph {
     /// Name of the graph.
     pub name: String,
     /// Content hash of the graph as it was given.
     pub hash: ContentHash,
-    /// Batch size of the graph as it was given; 1 if it has no batch dimension to follow.
+    /// Batch size of the graph as it was given: dimension 0 of its inputs, 1 if they do not agree on one.
     pub batch: u64,
-    /// Why the batch dimension could not be followed; such a graph is only known at the batch it was given at.
+    /// Samples that the magnitudes are of: 1, or `batch` where the batch dimension could not be followed.
+    pub unit: u64,
+    /// Why the batch dimension could not be followed. For other batch sizes than its own, such a graph's work is taken to
+    /// be in proportion to the batch.
     pub batch_error: Option<String>,
     /// The nodes that cost something, in topological order.
     pub nodes: Vec<NodeDescription>,
@@ -61,20 +64,30 @@ impl Describer {
     /// # Errors
     /// What the templates refuse.
     pub fn describe(&self, graph: &Graph) -> Result<DescribedGraph> {
-        let (single, batch, batch_error) = match graph.batch_axes().and_then(|axes| Ok((graph.rescale_batch(1)?, axes.batch))) {
-            Ok((single, batch)) => (single, batch, None),
-            Err(error) => (graph.clone(), 1, Some(error.to_string())),
+        let (single, unit, batch_error) = match graph.rescale_batch(1) {
+            Ok(single) => (single, 1, None),
+            Err(error) => (graph.clone(), leading_dimension(graph), Some(error.to_string())),
         };
         let lowered = self.templates.lower(&single, &self.options)?;
         Ok(DescribedGraph {
             name: graph.name().to_owned(),
             hash: graph.content_hash(),
-            batch,
+            batch: leading_dimension(graph),
+            unit,
             batch_error,
             nodes: self.templates.describe(&lowered),
             origins: lowered.origins,
             relations: lowered.relations,
         })
+    }
+}
+
+/// Dimension 0 of the graph's inputs; 1 if they have none or disagree.
+fn leading_dimension(graph: &Graph) -> u64 {
+    let mut leading = graph.inputs().iter().filter_map(|&v| graph.value(v).shape.as_ref()?.first().copied());
+    match leading.next() {
+        Some(first) if first > 0 && leading.all(|d| d == first) => first,
+        _ => 1,
     }
 }
 
@@ -85,12 +98,12 @@ impl DescribedGraph {
         self.nodes.iter().map(|n| n.sentence.as_str()).filter(|s| seen.insert(*s)).collect()
     }
 
-    /// Magnitudes of one sample, summed over the nodes.
+    /// Magnitudes of `unit` samples, summed over the nodes.
     pub fn magnitudes(&self) -> Magnitudes {
         self.nodes.iter().map(|n| n.magnitudes).sum()
     }
 
-    /// Multiply-adds of one sample in contractions: convolutions, matrix products, recurrences, attention.
+    /// Multiply-adds of `unit` samples in contractions: convolutions, matrix products, recurrences, attention.
     pub fn macs(&self) -> f64 {
         self.nodes.iter().map(|n| n.macs).sum()
     }
@@ -103,7 +116,8 @@ impl DescribedGraph {
         let sentences = self.sentences();
         let vectors = encoder.embed(&sentences)?;
         let standardised = vectors.iter().map(|v| Arc::<[f32]>::from(normalization.sentence.apply(v)));
-        let by_sentence: std::collections::HashMap<&str, Arc<[f32]>> = sentences.iter().copied().zip(standardised).collect();
+        let by_sentence: std::collections::HashMap<&str, Arc<[f32]>> =
+            sentences.iter().copied().zip(standardised).collect();
         let nodes = self.nodes.iter().map(|node| NodeInput {
             sentence: Arc::clone(&by_sentence[node.sentence.as_str()]),
             features: normalization.features.apply(&node.features),

@@ -25,7 +25,9 @@ pub enum CostModelError {
     #[error(transparent)]
     Predictor(#[from] ledg_predictor::PredictorError),
     /// A device's data sheet lacks a figure that the physical prior cannot do without.
-    #[error("hardware `{hardware}`: {field} is not stated, and no latency can be estimated without it: add it to the device's TOML file")]
+    #[error(
+        "hardware `{hardware}`: {field} is not stated, and no latency can be estimated without it: add it to the device's TOML file"
+    )]
     MissingFigure {
         /// The device.
         hardware: String,
@@ -41,7 +43,9 @@ pub enum CostModelError {
         why: String,
     },
     /// The bundle was made for other schemas than this library has.
-    #[error("bundle {origin}: its {what} is {found}, this library's is {expected}: use the bundle that came with this version, or train again")]
+    #[error(
+        "bundle {origin}: its {what} is {found}, this library's is {expected}: use the bundle that came with this version, or train again"
+    )]
     Mismatch {
         /// File name, or `(built in)`.
         origin: String,

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, QuotientGraph, Query};
+use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, Query, QuotientGraph};
 use ledg_template::TemplateSet;
 use ledg_template::hardware::{Kind, Platform};
 
@@ -109,16 +109,21 @@ impl CostModel {
     /// hardware is computed once.
     ///
     /// # Errors
-    /// A batch of 0, or other than the graph's own where its batch dimension cannot be followed; a platform without the
-    /// figures needed; a coverage the model was not calibrated for.
-    pub fn predict(&self, graph: &PreparedGraph, on: &[(Platform, u64)], options: &PredictOptions) -> Result<Vec<Estimate>> {
+    /// A batch of 0; a platform without the figures needed; a coverage the model was not calibrated for.
+    pub fn predict(
+        &self,
+        graph: &PreparedGraph,
+        on: &[(Platform, u64)],
+        options: &PredictOptions,
+    ) -> Result<Vec<Estimate>> {
         if on.is_empty() {
             return Ok(Vec::new());
         }
         let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
         let queries: Vec<Query> =
             on.iter().enumerate().map(|(i, &(_, batch))| self.query(graph, i, batch)).collect::<Result<_>>()?;
-        let platforms = PlatformBatch::new(&self.platform_inputs(&raw)?, &self.header.predictor, self.members[0].dtype())?;
+        let platforms =
+            PlatformBatch::new(&self.platform_inputs(&raw)?, &self.header.predictor, self.members[0].dtype())?;
         let mut members = Vec::with_capacity(self.members.len());
         for predictor in &self.members {
             let h = predictor.trunk(&graph.batch, &Mode::Eval)?;
@@ -135,14 +140,11 @@ impl CostModel {
 
     fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
         let described = &graph.described;
-        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
         if batch == 0 {
-            return Err(impossible("it must be at least 1").into());
+            let (graph, why) = (described.name.clone(), "it must be at least 1");
+            return Err(ledg_graph::GraphError::BadBatch { graph, batch, why }.into());
         }
-        if batch != described.batch && described.batch_error.is_some() {
-            return Err(impossible("its batch dimension cannot be followed, so it is known at its own batch only").into());
-        }
-        Ok(Query { graph: 0, platform, batch: batch as f64 })
+        Ok(Query { graph: 0, platform, batch: batch as f64 / described.unit as f64 })
     }
 
     fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {
@@ -171,7 +173,8 @@ impl CostModel {
         }
         let half = self.header.conformal.half_width(kind.name(), options.coverage, spread)?;
         let classes = mean_costs(members, q, latency_s, &graph.counts);
-        let known = if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
+        let known =
+            if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
         let nodes = match (&classes, options.per_node) {
             (Some(classes), true) => node_estimates(&graph.class_of, classes),
             _ => Vec::new(),
@@ -224,7 +227,8 @@ fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]
 /// Share of the latency, or of the nodes where the model has no costs by node, that templates cover.
 fn known_share(graph: &PreparedGraph, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
     let covered = |weight: &dyn Fn(usize) -> f64| -> f64 {
-        let weights = (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c]));
+        let weights =
+            (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c]));
         // Not `sum`: that of nothing is -0.
         weights.fold(0.0, |sum, x| sum + x)
     };

@@ -106,7 +106,7 @@ impl RawPlatform {
                 matmul_flops: n.peak_matmul_flops * sustained,
                 // Integer runtimes state no separate rate for what lies outside matrix products.
                 vector_flops: n.peak_vector_flops.unwrap_or(n.peak_matmul_flops) * sustained,
-                bandwidth_bytes_s: bandwidth,
+                bandwidth_bytes_s: bandwidth * sustained.max(STREAMING_SHARE),
                 cache_bytes: n.cache_bytes,
                 units: n.units,
                 bytes_per_element: n.bytes_per_element,
@@ -125,6 +125,10 @@ impl RawPlatform {
         }
     }
 }
+
+/// Share of the stated bandwidth that streaming kernels reach at least: NeuSight's large elementwise kernels reach 0.72 to
+/// 0.90 of it on six GPUs, whatever their clocks.
+const STREAMING_SHARE: f64 = 0.7;
 
 /// Share of its peak rates that a chip's cores sustain within its power limit.
 ///
@@ -183,7 +187,16 @@ mod tests {
         let set: Vec<&str> = RUNTIME_NAMES.iter().zip(p.runtime).filter(|(_, x)| *x != 0.0).map(|(n, _)| *n).collect();
         assert_eq!(
             set,
-            ["mixed precision", "half-width activations", "bfloat16", "channels last", "compiled", "framework version known", "framework version", "gpu"]
+            [
+                "mixed precision",
+                "half-width activations",
+                "bfloat16",
+                "channels last",
+                "compiled",
+                "framework version known",
+                "framework version",
+                "gpu"
+            ]
         );
         assert_eq!(p.runtime[8], 0.8);
         assert_eq!(raw("rtx3090:amp/nchw/eager/pt1.13+cu117").runtime[8], -0.2);
@@ -193,7 +206,7 @@ mod tests {
     fn rates_are_those_that_the_data_sheet_guarantees() {
         let p = raw("t4:fp32");
         assert!((p.rates.matmul_flops / 1e12 - 8.1 * 585.0 / 1590.0).abs() < 1e-9, "the rate at the base clock");
-        assert_eq!(p.rates.bandwidth_bytes_s, 320e9);
+        assert!((p.rates.bandwidth_bytes_s / 1e9 - 0.7 * 320.0).abs() < 1e-9, "the share that streaming reaches");
         assert_eq!(p.rates.bytes_per_element, 4.0);
         assert!(p.sentence.starts_with("Nv GPU FP32 8.1 Turing 70W"), "{}", p.sentence);
     }

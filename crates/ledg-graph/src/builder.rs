@@ -68,7 +68,13 @@ impl GraphBuilder {
     }
 
     /// Declares a constant; `data` may be left out when only its shape matters.
-    pub fn constant(&mut self, name: impl Into<String>, dtype: DType, shape: &[u64], data: Option<ConstData>) -> ValueId {
+    pub fn constant(
+        &mut self,
+        name: impl Into<String>,
+        dtype: DType,
+        shape: &[u64],
+        data: Option<ConstData>,
+    ) -> ValueId {
         self.push(name.into(), dtype, Some(shape.to_vec()), ValueKind::Constant, data)
     }
 
@@ -128,14 +134,7 @@ impl GraphBuilder {
         let producers = producers.into_iter().map(|p| p.map(|old| NodeId(place[old.index()]))).collect();
         let mut slots: Vec<Option<Node>> = self.nodes.into_iter().map(Some).collect();
         let nodes = order.iter().filter_map(|&old| slots[old].take()).collect();
-        Ok(Graph {
-            name: self.name,
-            values: self.values,
-            nodes,
-            inputs: self.inputs,
-            outputs: self.outputs,
-            producers,
-        })
+        Ok(Graph { name: self.name, values: self.values, nodes, inputs: self.inputs, outputs: self.outputs, producers })
     }
 
     fn check_sizes(&self) -> Result<(), GraphError> {
@@ -166,11 +165,8 @@ impl GraphBuilder {
     }
 
     fn check_names(&self) -> Result<(), GraphError> {
-        let duplicate = |what, name: &str| GraphError::DuplicateName {
-            graph: self.name.clone(),
-            what,
-            name: name.to_owned(),
-        };
+        let duplicate =
+            |what, name: &str| GraphError::DuplicateName { graph: self.name.clone(), what, name: name.to_owned() };
         let mut seen = HashSet::with_capacity(self.values.len());
         if let Some(v) = self.values.iter().find(|v| !seen.insert(v.name.as_str())) {
             return Err(duplicate("value", &v.name));

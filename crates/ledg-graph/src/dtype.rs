@@ -85,7 +85,9 @@ mod tests {
 
     #[test]
     fn wire_names_agree_with_display() {
-        for dtype in [DType::F64, DType::F32, DType::BF16, DType::F8, DType::I4, DType::Bool, DType::Complex64, DType::String] {
+        for dtype in
+            [DType::F64, DType::F32, DType::BF16, DType::F8, DType::I4, DType::Bool, DType::Complex64, DType::String]
+        {
             assert_eq!(serde_json::to_string(&dtype).unwrap(), format!("\"{dtype}\""));
         }
     }

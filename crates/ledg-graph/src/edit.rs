@@ -67,6 +67,13 @@ impl<'g> GraphEdit<'g> {
         ValueId((self.graph.values.len() + self.new_values.len() - 1) as u32)
     }
 
+    /// Declares a new value that a node added in this edit produces.
+    pub fn add_activation(&mut self, name: impl Into<String>, dtype: DType, shape: &[u64]) -> ValueId {
+        let kind = ValueKind::Activation;
+        self.new_values.push(Value { name: name.into(), dtype, shape: Some(shape.to_vec()), kind, data: None });
+        ValueId((self.graph.values.len() + self.new_values.len() - 1) as u32)
+    }
+
     /// Builds the changed graph. Values that no node touches any more are dropped, inputs and outputs stay.
     ///
     /// # Errors

@@ -33,7 +33,9 @@ pub enum GraphError {
         node: String,
     },
     /// A node reads an activation that nothing produces.
-    #[error("graph `{graph}`: node `{node}` reads `{value}`, which no node produces and which is no input, weight or constant")]
+    #[error(
+        "graph `{graph}`: node `{node}` reads `{value}`, which no node produces and which is no input, weight or constant"
+    )]
     Dangling {
         /// Name of the graph.
         graph: String,
@@ -73,18 +75,24 @@ pub enum GraphError {
         shape: Vec<u64>,
     },
     /// The batch dimension could not be followed through a node.
-    #[error("graph `{graph}`: cannot rescale to batch {batch}: {why} at node `{node}` ({op})")]
+    #[error("graph `{graph}`: the batch dimension cannot be followed through node `{node}` ({op}): {why}")]
     BatchUntraceable {
         /// Name of the graph.
         graph: String,
-        /// The batch size asked for.
-        batch: u64,
         /// The node where the trace is lost.
         node: String,
         /// Its operator.
         op: String,
         /// What went wrong there.
         why: String,
+    },
+    /// The inputs have no batch dimension in common.
+    #[error("graph `{graph}` has no batch dimension: {why}")]
+    NoBatch {
+        /// Name of the graph.
+        graph: String,
+        /// What is wrong with its inputs.
+        why: &'static str,
     },
     /// The batch size asked for is impossible.
     #[error("graph `{graph}`: batch {batch} is not possible: {why}")]

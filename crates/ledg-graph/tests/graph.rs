@@ -1,6 +1,8 @@
 //! What a graph promises: order, checks, round trip, rescaling, edits.
 
-use ledg_graph::{Attr, Attrs, ConstData, DType, Graph, GraphBuilder, GraphEdit, GraphError, Limits, NodeId, OpType, ValueId};
+use ledg_graph::{
+    Attr, Attrs, ConstData, DType, Graph, GraphBuilder, GraphEdit, GraphError, Limits, NodeId, OpType, ValueId,
+};
 
 /// conv -> relu -> reshape -> gemm, declared backwards.
 fn small() -> Graph {
@@ -84,7 +86,13 @@ fn windows_keep_the_batch_outermost() {
     let w = b.activation("w", DType::F32, Some(&[64, 49, 96]));
     let q = b.activation("q", DType::F32, Some(&[49, 64, 96]));
     b.node("r1", OpType::onnx("Reshape"), Attrs::new(), &[Some(x)], &[a]);
-    b.node("t", OpType::onnx("Transpose"), Attrs::new().with("perm", Attr::Ints(vec![0, 1, 3, 2, 4, 5])), &[Some(a)], &[p]);
+    b.node(
+        "t",
+        OpType::onnx("Transpose"),
+        Attrs::new().with("perm", Attr::Ints(vec![0, 1, 3, 2, 4, 5])),
+        &[Some(a)],
+        &[p],
+    );
     b.node("r2", OpType::onnx("Reshape"), Attrs::new(), &[Some(p)], &[w]);
     b.node("t2", OpType::onnx("Transpose"), Attrs::new().with("perm", Attr::Ints(vec![1, 0, 2])), &[Some(w)], &[q]);
     b.output(q);

@@ -17,6 +17,12 @@ pub enum OnnxError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The path is a device, a pipe or a socket, which has no size and can be read only once.
+    #[error("{file}: not a regular file; copy what it yields to a file first")]
+    SpecialFile {
+        /// The file.
+        file: String,
+    },
     /// The file has no bytes.
     #[error("{file}: the file is empty")]
     EmptyFile {

@@ -388,4 +388,10 @@ fn files_are_read_small_and_mapped_large() {
         assert_eq!((imported.graph.name(), shape(&imported, "y")), ("net.onnx", vec![1, n as u64, 8, 8]));
     }
     assert!(import_file(dir.path(), &OnnxOptions::default()).is_err());
+    #[cfg(unix)]
+    {
+        // It has no length and no end.
+        let endless = import_file("/dev/zero".as_ref(), &OnnxOptions::default()).unwrap_err().to_string();
+        assert_eq!(endless, "/dev/zero: not a regular file; copy what it yields to a file first");
+    }
 }

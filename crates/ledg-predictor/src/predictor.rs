@@ -16,6 +16,8 @@ use crate::readout::{PaperReadout, Rows, SumReadout};
 pub struct NodeCost {
     /// Corrected compute term.
     pub compute_s: f64,
+    /// Corrected issue term: the cores' part in moving elements.
+    pub issue_s: f64,
     /// Corrected memory term.
     pub memory_s: f64,
     /// Corrected launch term.
@@ -23,9 +25,9 @@ pub struct NodeCost {
 }
 
 impl NodeCost {
-    /// All three terms.
+    /// All terms.
     pub fn total_s(&self) -> f64 {
-        self.compute_s + self.memory_s + self.launch_s
+        self.compute_s + self.issue_s + self.memory_s + self.launch_s
     }
 }
 
@@ -142,11 +144,12 @@ impl Predictor {
         let ReadoutLayer::Sum(readout) = &self.readout else { return Ok(None) };
         let p = self.platforms.forward(platforms)?;
         let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
-        let corrections = readout.corrections(h, &p, &rows, &Mode::Eval)?.total.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let corrections =
+            readout.corrections(h, &p, &rows, &Mode::Eval)?.total.to_dtype(DType::F64)?.to_vec2::<f64>()?;
         let total = readout.total(&rows);
         let cost = |r: usize| {
-            let [compute_s, memory_s, launch_s] = total.row_terms(r, &corrections[r]);
-            NodeCost { compute_s, memory_s, launch_s }
+            let [compute_s, issue_s, memory_s, launch_s] = total.row_terms(r, &corrections[r]);
+            NodeCost { compute_s, issue_s, memory_s, launch_s }
         };
         Ok(Some(rows.times.offsets.windows(2).map(|w| (w[0]..w[1]).map(cost).collect()).collect()))
     }

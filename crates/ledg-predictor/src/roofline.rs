@@ -7,11 +7,12 @@
 use ledg_graph::Magnitudes;
 
 use crate::input::{NodeInput, PlatformRates};
-use crate::ops::RowTimes;
+use crate::ops::{N_TERMS, RowTimes};
 
 /// Names of the dimensionless numbers of a node on a platform.
 pub const PHYSICAL_NAMES: [&str; N_PHYSICAL] = [
     "ln(compute time / memory time)",
+    "ln(issue time / memory time)",
     "ln(roofline time / launch time)",
     "ln(batch)",
     "ln(activation bytes / cache)",
@@ -24,20 +25,30 @@ pub const PHYSICAL_NAMES: [&str; N_PHYSICAL] = [
 ];
 
 /// Number of dimensionless numbers of a node on a platform.
-pub const N_PHYSICAL: usize = 10;
+pub const N_PHYSICAL: usize = 11;
 
-/// The three terms of the prior in seconds: compute, memory, launch.
-pub(crate) fn terms_s(node: &NodeInput, rates: &PlatformRates, batch: f64) -> [f64; 3] {
+/// Vector operations spent on addressing, converting and moving one element: what keeps a kernel that computes next to
+/// nothing from running at the memory's full rate on a chip whose memory is fast for its cores. An order of magnitude;
+/// the learned correction starts from here.
+const ISSUE_FLOPS_PER_ELEMENT: f64 = 8.0;
+
+/// The terms of the prior in seconds: compute, issue, memory, launch.
+pub(crate) fn terms_s(node: &NodeInput, rates: &PlatformRates, batch: f64) -> [f64; N_TERMS] {
     let m = node.magnitudes.scaled_batch(batch);
     let peak = if node.contraction { rates.matmul_flops } else { rates.vector_flops };
-    [m.flops / peak, m.moved_elems() * rates.bytes_per_element / rates.bandwidth_bytes_s, rates.launch_s]
+    [
+        m.flops / peak,
+        m.moved_elems() * ISSUE_FLOPS_PER_ELEMENT / rates.vector_flops,
+        m.moved_elems() * rates.bytes_per_element / rates.bandwidth_bytes_s,
+        rates.launch_s,
+    ]
 }
 
-/// The prior of a whole graph in seconds: Σ count · (max(compute, memory) + launch).
+/// The prior of a whole graph in seconds: Σ count · (max(compute, issue, memory) + launch).
 pub(crate) fn graph_time_s(nodes: &[NodeInput], counts: &[f32], rates: &PlatformRates, batch: f64) -> f64 {
     let time = |node| {
-        let [compute, memory, launch] = terms_s(node, rates, batch);
-        compute.max(memory) + launch
+        let [compute, issue, memory, launch] = terms_s(node, rates, batch);
+        compute.max(issue).max(memory) + launch
     };
     nodes.iter().zip(counts).map(|(node, &count)| f64::from(count) * time(node)).sum()
 }
@@ -63,14 +74,14 @@ pub(crate) fn push_rows(
 
 fn physical_numbers(
     per_sample: &Magnitudes,
-    terms: [f64; 3],
+    terms: [f64; N_TERMS],
     rates: &PlatformRates,
     batch: f64,
     total_s: f64,
 ) -> [f32; N_PHYSICAL] {
-    let [compute, memory, launch] = terms;
+    let [compute, issue, memory, launch] = terms;
     let m = per_sample.scaled_batch(batch);
-    let roofline = compute.max(memory);
+    let roofline = compute.max(issue).max(memory);
     let element = rates.bytes_per_element;
     let cache = rates.cache_bytes.unwrap_or(1.0);
     let cached = |bytes: f64| if rates.cache_bytes.is_some() { log_ratio(bytes, cache) } else { 0.0 };
@@ -78,6 +89,7 @@ fn physical_numbers(
     let moved = m.moved_elems();
     let numbers = [
         log_ratio(compute, memory),
+        log_ratio(issue, memory),
         log_ratio(roofline, launch),
         batch.ln() / 4.0,
         cached((m.read_elems + m.write_elems) * element),

@@ -125,7 +125,7 @@ fn an_untrained_model_is_the_roofline() {
             let m = n.magnitudes;
             let peak = if n.contraction { 6e13 } else { 8e12 };
             let elems = 8.0 * (m.read_elems + m.write_elems) + m.weight_elems;
-            8.0 * m.flops / peak + elems * 2.0 / 3e11 + rates.launch_s
+            8.0 * m.flops / peak + elems * 8.0 / 8e12 + elems * 2.0 / 3e11 + rates.launch_s
         })
         .sum();
     assert_close(&got, &[expected.ln()], 1e-9);

@@ -30,11 +30,21 @@ impl Terms {
 }
 
 /// Pairs of ln(predicted), ln(measured) of the test records.
-pub fn predict(data: &Dataset, train: &[usize], test: &[usize], terms: Terms, unseen_device: bool) -> Result<Vec<(f64, f64)>> {
+pub fn predict(
+    data: &Dataset,
+    train: &[usize],
+    test: &[usize],
+    terms: Terms,
+    unseen_device: bool,
+) -> Result<Vec<(f64, f64)>> {
     let group = |r: usize| -> String {
         let platform = &data.platforms[data.records[r].platform];
         // Column "compiled" of the runtime settings is what the devices share.
-        if unseen_device { format!("compiled {}", platform.platform.runtime[6]) } else { platform.platform.name.clone() }
+        if unseen_device {
+            format!("compiled {}", platform.platform.runtime[6])
+        } else {
+            platform.platform.name.clone()
+        }
     };
     let mut rows: BTreeMap<String, Vec<(Vec<f64>, f64)>> = BTreeMap::new();
     for &r in train {

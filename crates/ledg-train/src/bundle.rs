@@ -13,9 +13,9 @@ use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Prov
 use crate::config::Experiment;
 use crate::data::Dataset;
 use crate::evaluate::ensemble;
+use crate::files;
 use crate::metrics::{Metrics, mean_std};
 use crate::run::{self, RunResult};
-use crate::files;
 
 /// What the weights were made from and may be used under.
 const LICENCES: [&str; 2] = [
@@ -26,7 +26,11 @@ const LICENCES: [&str; 2] = [
 /// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of `intervals`.
 pub fn make(experiment: &Experiment, intervals: &Experiment, runs: &Path, output: &Path) -> Result<()> {
     let results = results(experiment, runs)?;
-    ensure!(results.iter().all(|r| r.fold == 0), "`{}` has several folds; a bundle's members differ in seed only", experiment.name);
+    ensure!(
+        results.iter().all(|r| r.fold == 0),
+        "`{}` has several folds; a bundle's members differ in seed only",
+        experiment.name
+    );
     ensure!(
         results.iter().all(|r| r.predictor == results[0].predictor && r.normalization == results[0].normalization),
         "the runs of `{}` disagree in architecture or statistics",

@@ -162,7 +162,10 @@ impl Experiment {
         let t = &self.train;
         ensure!(!self.seeds.is_empty(), "`seeds` is empty");
         ensure!(t.epochs > 0, "`train.epochs` must be at least 1");
-        ensure!(t.graphs_per_step > 0 && t.records_per_graph > 0, "`train.graphs_per_step` and `records_per_graph` must be at least 1");
+        ensure!(
+            t.graphs_per_step > 0 && t.records_per_graph > 0,
+            "`train.graphs_per_step` and `records_per_graph` must be at least 1"
+        );
         ensure!(t.validate_every > 0, "`train.validate_every` must be at least 1");
         let positive = [("learning_rate", t.learning_rate), ("huber_delta", t.huber_delta), ("clip_norm", t.clip_norm)];
         for (name, value) in positive {
@@ -231,4 +234,41 @@ pub struct InputWidths {
     pub runtime: usize,
     /// A platform's data-sheet numbers.
     pub sheet: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAMILIES: &str = include_str!("../../../configs/experiments/timm-families.toml");
+
+    fn error(text: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("experiment.toml");
+        std::fs::write(&path, text).unwrap();
+        format!("{:#}", Experiment::load(&path).unwrap_err())
+    }
+
+    #[test]
+    fn every_committed_experiment_loads() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/experiments");
+        let mut n = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let experiment = Experiment::load(&path).unwrap();
+            assert_eq!(Some(experiment.name.as_str()), path.file_stem().and_then(|s| s.to_str()));
+            n += 1;
+        }
+        assert!(n >= 3);
+    }
+
+    #[test]
+    fn errors_name_file_and_field() {
+        let unknown = error(&FAMILIES.replace("epochs =", "epoch ="));
+        assert!(unknown.contains("experiment.toml") && unknown.contains("epoch"), "{unknown}");
+        let nan = error(&FAMILIES.replace("learning_rate = 0.002", "learning_rate = nan"));
+        assert!(nan.contains("train.learning_rate") && nan.contains("NaN"), "{nan}");
+        let folds = error(&FAMILIES.replace("run_folds = 5", "run_folds = 6"));
+        assert!(folds.contains("run_folds"), "{folds}");
+    }
 }

@@ -150,7 +150,10 @@ fn coverage(out: &mut String, data: &Dataset, predictions: &[EnsemblePrediction]
     if folds.len() < 2 {
         return Ok(());
     }
-    writeln!(out, "## Intervals\n\nEach fold's families, intervals calibrated on the other folds' held-out predictions.\n")?;
+    writeln!(
+        out,
+        "## Intervals\n\nEach fold's families, intervals calibrated on the other folds' held-out predictions.\n"
+    )?;
     writeln!(out, "| nominal % | covered % | by fold % | median half-width % |\n|---|---|---|---|")?;
     let kind = |p: &EnsemblePrediction| data.platforms[data.records[p.record].platform].platform.kind.name();
     for nominal in COVERAGES {
@@ -192,7 +195,10 @@ fn grouped(
     for p in predictions {
         groups.entry(label(p)).or_default().push((p.ln_predicted, p.ln_measured));
     }
-    writeln!(out, "## {title}\n\n| | MAPE % | Acc(10%) % | median APE % | bias % | predictions |\n|---|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "## {title}\n\n| | MAPE % | Acc(10%) % | median APE % | bias % | predictions |\n|---|---|---|---|---|---|"
+    )?;
     for (name, pairs) in groups {
         row(out, &name, &pairs)?;
     }

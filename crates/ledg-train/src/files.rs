@@ -1,6 +1,6 @@
 //! Reading and atomically writing the files of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
@@ -32,8 +32,12 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
 }
 
-/// Writes tensors as safetensors.
-pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-    let bytes = safetensors::serialize(tensors.iter(), None).context("tensors cannot be serialised")?;
+/// Writes tensors as safetensors, with metadata in the header.
+pub fn write_tensors(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<()> {
+    let bytes = safetensors::serialize(tensors.iter(), metadata).context("tensors cannot be serialised")?;
     write(path, &bytes)
 }

@@ -106,7 +106,12 @@ impl AdamW {
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
         for slot in &self.slots {
-            let parts = [("weight", &slot.weight), ("first", &slot.first), ("second", &slot.second), ("average", &slot.average)];
+            let parts = [
+                ("weight", &slot.weight),
+                ("first", &slot.first),
+                ("second", &slot.second),
+                ("average", &slot.average),
+            ];
             for (part, data) in parts {
                 state.insert(format!("{part}:{}", slot.name), Tensor::from_slice(data, data.len(), &Device::Cpu)?);
             }
@@ -123,7 +128,8 @@ impl AdamW {
             let n = slot.weight.len();
             let get = |part: &str| -> Result<Vec<f32>> {
                 let key = format!("{part}:{}", slot.name);
-                let data = state.get(&key).with_context(|| format!("the checkpoint lacks `{key}`"))?.to_vec1::<f32>()?;
+                let data =
+                    state.get(&key).with_context(|| format!("the checkpoint lacks `{key}`"))?.to_vec1::<f32>()?;
                 ensure!(data.len() == n, "the checkpoint's `{key}` has {} numbers, the model {n}", data.len());
                 Ok(data)
             };

@@ -9,8 +9,8 @@ use ledg_cost_model::encoder::Encoder;
 use ledg_cost_model::predictor::{
     GraphInput, NodeInput, Normalization, PlatformInput, PredictorConfig, QuotientGraph, Standardizer,
 };
-use ledg_cost_model::{DescribedGraph, N_RUNTIME, N_SHEET};
 use ledg_cost_model::template::N_FEATURES;
+use ledg_cost_model::{DescribedGraph, N_RUNTIME, N_SHEET};
 
 use crate::config::{Embedding, InputWidths, ModelConfig};
 use crate::data::Dataset;
@@ -59,8 +59,7 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
     let normalization = Normalization {
         sentence: match &words {
             Words::Encoder(_) => {
-                let seen: BTreeSet<&str> =
-                    graphs_in.iter().flat_map(|&g| data.graphs[g].graph.sentences()).collect();
+                let seen: BTreeSet<&str> = graphs_in.iter().flat_map(|&g| data.graphs[g].graph.sentences()).collect();
                 Standardizer::fit(sentence_dim, seen.into_iter().map(|s| (&vectors[s][..], 1.0)))
             }
             Words::OneHot(_) => Standardizer::identity(sentence_dim),
@@ -126,11 +125,17 @@ fn word_vectors(data: &Dataset, words: &Words) -> Result<HashMap<String, Arc<[f3
     Ok(sentences.into_iter().map(str::to_owned).zip(vectors).collect())
 }
 
-fn graph_input(graph: &DescribedGraph, vectors: &HashMap<String, Arc<[f32]>>, normalization: &Normalization) -> GraphInput {
+fn graph_input(
+    graph: &DescribedGraph,
+    vectors: &HashMap<String, Arc<[f32]>>,
+    normalization: &Normalization,
+) -> GraphInput {
     let mut standardised: HashMap<&str, Arc<[f32]>> = HashMap::new();
     let nodes = graph.nodes.iter().map(|n| NodeInput {
         sentence: Arc::clone(
-            standardised.entry(&n.sentence).or_insert_with(|| normalization.sentence.apply(&vectors[&n.sentence]).into()),
+            standardised
+                .entry(&n.sentence)
+                .or_insert_with(|| normalization.sentence.apply(&vectors[&n.sentence]).into()),
         ),
         features: normalization.features.apply(&n.features),
         magnitudes: n.magnitudes,
@@ -151,7 +156,9 @@ fn sheet_statistics(data: &Dataset, platforms: &BTreeSet<usize>) -> Standardizer
     all
 }
 
-fn without_sentence(hardware: ledg_cost_model::predictor::HardwareInputs) -> ledg_cost_model::predictor::HardwareInputs {
+fn without_sentence(
+    hardware: ledg_cost_model::predictor::HardwareInputs,
+) -> ledg_cost_model::predictor::HardwareInputs {
     use ledg_cost_model::predictor::HardwareInputs::{Both, None, Sentence, Sheet};
     match hardware {
         None | Sentence => None,

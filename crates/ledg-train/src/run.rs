@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use ledg_cost_model::Describer;
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
 use ledg_cost_model::template::hardware::HardwareRegistry;
-use ledg_cost_model::Describer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -86,7 +86,8 @@ pub fn config_hash(experiment: &Experiment) -> Result<String> {
 /// When the run is not finished, or was made with other settings.
 pub fn load_result(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Result<RunResult> {
     let path = dir(runs, experiment, seed, fold).join("result.json");
-    let result: RunResult = files::read_json(&path).with_context(|| format!("is the run finished? `ledg-train fit` makes {}", path.display()))?;
+    let result: RunResult = files::read_json(&path)
+        .with_context(|| format!("is the run finished? `ledg-train fit` makes {}", path.display()))?;
     ensure!(
         result.config_hash == config_hash(experiment)?,
         "{}: the run was made with other settings than the experiment has now; remove its folder to train it again",
@@ -139,7 +140,14 @@ pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
     })
 }
 
-fn one(experiment: &Experiment, data: &Dataset, runs: &Path, seed: u64, fold: usize, bars: &MultiProgress) -> Result<()> {
+fn one(
+    experiment: &Experiment,
+    data: &Dataset,
+    runs: &Path,
+    seed: u64,
+    fold: usize,
+    bars: &MultiProgress,
+) -> Result<()> {
     let dir = dir(runs, experiment, seed, fold);
     let hash = config_hash(experiment)?;
     claim(&dir, &hash)?;
@@ -165,7 +173,9 @@ fn one(experiment: &Experiment, data: &Dataset, runs: &Path, seed: u64, fold: us
         n_parameters: trained.n_parameters,
         predictor: prepared.config,
         normalization: prepared.normalization,
-        test: test.map(|(&record, &(ln_predicted, ln_measured))| Prediction { record, ln_predicted, ln_measured }).collect(),
+        test: test
+            .map(|(&record, &(ln_predicted, ln_measured))| Prediction { record, ln_predicted, ln_measured })
+            .collect(),
     };
     files::write_json(&dir.join("result.json"), &result)?;
     bar.finish_with_message(format!("val {:.2} % at epoch {}", trained.validation_mape, trained.epoch));
@@ -174,8 +184,12 @@ fn one(experiment: &Experiment, data: &Dataset, runs: &Path, seed: u64, fold: us
     }
     // Without a terminal the bar shows nothing, so the outcome is a line.
     let metrics = crate::metrics::Metrics::of(&pairs);
-    let test = metrics.map_or(String::from("no test set"), |m| format!("test MAPE {:.2} % Acc(10%) {:.1} %", m.mape, m.acc10));
-    eprintln!("seed {seed} fold {fold}: val {:.2} % at epoch {}, {test}, {:.0} s", trained.validation_mape, trained.epoch, result.train_s);
+    let test =
+        metrics.map_or(String::from("no test set"), |m| format!("test MAPE {:.2} % Acc(10%) {:.1} %", m.mape, m.acc10));
+    eprintln!(
+        "seed {seed} fold {fold}: val {:.2} % at epoch {}, {test}, {:.0} s",
+        trained.validation_mape, trained.epoch, result.train_s
+    );
     Ok(())
 }
 
@@ -200,7 +214,9 @@ fn git_revision() -> String {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     match git(&["rev-parse", "--short=12", "HEAD"]) {
-        Some(revision) if git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| s.is_empty()) => revision,
+        Some(revision) if git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| s.is_empty()) => {
+            revision
+        }
         Some(revision) => format!("{revision}+"),
         None => "unknown".into(),
     }
@@ -208,6 +224,7 @@ fn git_revision() -> String {
 
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));
+    let name =
+        info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }

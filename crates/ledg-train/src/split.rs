@@ -38,7 +38,8 @@ impl TestSet {
 /// # Errors
 /// When a part would be empty: a device of that name has no records, or there are fewer families than folds.
 pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(TrainingSet, TestSet)> {
-    let (SplitConfig::Families { seed, .. } | SplitConfig::Hardware { seed, .. } | SplitConfig::None { seed, .. }) = config;
+    let (SplitConfig::Families { seed, .. } | SplitConfig::Hardware { seed, .. } | SplitConfig::None { seed, .. }) =
+        config;
     let families = shuffled_families(data, *seed);
     let (test_families, test_device, share): (BTreeSet<&str>, Option<&str>, f64) = match config {
         SplitConfig::Families { folds, validation, .. } => {
@@ -89,4 +90,50 @@ fn shuffled_families(data: &Dataset, seed: u64) -> Vec<&str> {
         band.shuffle(&mut rng);
     }
     families.into_iter().map(|(family, _)| family).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::data::synthetic;
+
+    fn families(data: &Dataset, records: &[usize]) -> BTreeSet<String> {
+        records.iter().map(|&r| data.graphs[data.records[r].graph].family.clone()).collect()
+    }
+
+    #[test]
+    fn folds_hold_out_every_family_once_and_share_none() {
+        let data = synthetic::dataset();
+        let config = SplitConfig::Families { folds: 4, run_folds: 4, seed: 3, validation: 0.3 };
+        let mut held_out = Vec::new();
+        for fold in 0..4 {
+            let (training, test) = split(&data, &config, fold).unwrap();
+            let (a, b, c) = (
+                families(&data, &training.train),
+                families(&data, &training.validation),
+                families(&data, test.records()),
+            );
+            assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c), "{a:?} {b:?} {c:?}");
+            assert_eq!(training.train.len() + training.validation.len() + test.records().len(), data.records.len());
+            held_out.extend(c);
+        }
+        held_out.sort();
+        assert_eq!(held_out, ["alexnet", "mobilenet", "resnet", "squeezenet", "vgg"]);
+    }
+
+    #[test]
+    fn a_held_out_device_is_in_no_other_part() {
+        let data = synthetic::dataset();
+        let config = SplitConfig::Hardware { held_out: "rtx4090".into(), seed: 0, validation: 0.3 };
+        let (training, test) = split(&data, &config, 0).unwrap();
+        let devices = |records: &[usize]| -> BTreeSet<String> {
+            records.iter().map(|&r| data.platforms[data.records[r].platform].device.clone()).collect()
+        };
+        assert_eq!(devices(test.records()), BTreeSet::from(["rtx4090".into()]));
+        assert_eq!(devices(&[training.train, training.validation].concat()), BTreeSet::from(["rtx3090".into()]));
+        let nobody = SplitConfig::Hardware { held_out: "h100".into(), seed: 0, validation: 0.3 };
+        assert!(split(&data, &nobody, 0).unwrap_err().to_string().contains("h100"));
+    }
 }

@@ -25,7 +25,7 @@ use crate::optimizer::{AdamW, learning_rate};
 use crate::prepare::PreparedData;
 use crate::split::TrainingSet;
 
-/// How far a training has come; written beside the checkpoint.
+/// How far a training has come; part of the checkpoint.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Progress {
@@ -57,6 +57,29 @@ pub fn train(
     dir: &Path,
     bar: &ProgressBar,
 ) -> Result<Trained> {
+    let (progress, n_parameters) = train_until(config.epochs, data, prepared, set, config, seed, dir, bar)?;
+    ensure!(progress.best_epoch > 0, "no epoch had a finite validation error");
+    Ok(Trained {
+        weights: CheckpointFiles::new(dir).load_best()?,
+        epoch: progress.best_epoch,
+        validation_mape: progress.best_validation_mape,
+        n_parameters,
+    })
+}
+
+/// Trains up to an epoch, from the checkpoint in `dir` if there is one. Returns the progress and the number of
+/// trainable numbers.
+#[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
+fn train_until(
+    until: usize,
+    data: &Dataset,
+    prepared: &PreparedData,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    seed: u64,
+    dir: &Path,
+    bar: &ProgressBar,
+) -> Result<(Progress, usize)> {
     let init = SeededInit::new(seed);
     let model = Predictor::load(&prepared.config, init.builder(DType::F32))?;
     let mut optimizer = AdamW::new(init.vars(), config.weight_decay, config.clip_norm, config.ema_decay)?;
@@ -72,7 +95,7 @@ pub fn train(
     let platforms = PlatformBatch::new(&prepared.platforms, &prepared.config, DType::F32)?;
     bar.set_length(total_steps);
     bar.set_position(progress.step);
-    while progress.epoch < config.epochs {
+    while progress.epoch < until.min(config.epochs) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(1 + progress.epoch as u64);
         let rng = RefCell::new(rng);
@@ -103,13 +126,7 @@ pub fn train(
             files.save(&optimizer, &progress)?;
         }
     }
-    ensure!(progress.best_epoch > 0, "no epoch had a finite validation error");
-    Ok(Trained {
-        weights: files.load_best()?,
-        epoch: progress.best_epoch,
-        validation_mape: progress.best_validation_mape,
-        n_parameters: optimizer.n_parameters(),
-    })
+    Ok((progress, optimizer.n_parameters()))
 }
 
 /// Pairs of ln(predicted), ln(measured) of records, in their order.
@@ -222,46 +239,107 @@ impl Step {
     }
 }
 
+/// Metadata key of the progress in a checkpoint.
+const PROGRESS: &str = "progress";
+
 /// The checkpoint files of one training.
 struct CheckpointFiles {
     state: PathBuf,
-    progress: PathBuf,
     best: PathBuf,
 }
 
 impl CheckpointFiles {
     fn new(dir: &Path) -> Self {
-        CheckpointFiles {
-            state: dir.join("state.safetensors"),
-            progress: dir.join("progress.json"),
-            best: dir.join("best.safetensors"),
-        }
+        CheckpointFiles { state: dir.join("state.safetensors"), best: dir.join("best.safetensors") }
     }
 
     fn load(&self, optimizer: &mut AdamW) -> Result<Option<Progress>> {
-        if !self.progress.exists() {
+        if !self.state.exists() {
             return Ok(None);
         }
-        let progress: Progress = files::read_json(&self.progress)?;
-        let state = candle_core::safetensors::load(&self.state, &Device::Cpu)
-            .with_context(|| format!("{}", self.state.display()))?;
-        optimizer.restore(&state, progress.step).with_context(|| format!("{}", self.state.display()))?;
+        let context = || format!("{}", self.state.display());
+        let bytes = std::fs::read(&self.state).with_context(context)?;
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).with_context(context)?;
+        let json = header.metadata().as_ref().and_then(|m| m.get(PROGRESS));
+        let progress: Progress = serde_json::from_str(json.context("no progress in its header").with_context(context)?)
+            .with_context(context)?;
+        let state = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).with_context(context)?;
+        optimizer.restore(&state, progress.step).with_context(context)?;
         Ok(Some(progress))
     }
 
-    /// The state goes first: a stop between the two leaves the older progress, whose step then disagrees with nothing but
-    /// repeats an epoch from newer weights; so both are written to temporary names and renamed one after the other.
+    /// One file holds both, so that a stop between two writes cannot leave weights of one epoch and the count of another.
     fn save(&self, optimizer: &AdamW, progress: &Progress) -> Result<()> {
-        files::write_tensors(&self.state, &optimizer.state()?)?;
-        files::write_json(&self.progress, progress)
+        let metadata = std::collections::HashMap::from([(PROGRESS.to_owned(), serde_json::to_string(progress)?)]);
+        files::write_tensors(&self.state, &optimizer.state()?, Some(metadata))
     }
 
     fn save_best(&self, weights: &BTreeMap<String, Tensor>) -> Result<()> {
-        files::write_tensors(&self.best, weights)
+        files::write_tensors(&self.best, weights, None)
     }
 
     fn load_best(&self) -> Result<BTreeMap<String, Tensor>> {
         let best = candle_core::safetensors::load(&self.best, &Device::Cpu);
         Ok(best.with_context(|| format!("{}", self.best.display()))?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Experiment;
+    use crate::data::synthetic;
+    use crate::prepare::prepare;
+
+    fn experiment() -> Experiment {
+        let mut experiment: Experiment =
+            toml::from_str(include_str!("../../../configs/experiments/timm-families.toml")).unwrap();
+        experiment.train.epochs = 6;
+        experiment.train.graphs_per_step = 2;
+        experiment.train.validate_every = 1;
+        experiment.model.d_model = 16;
+        experiment
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_goes_on_as_if_it_had_not_been() {
+        let experiment = experiment();
+        let data = synthetic::dataset();
+        let set = synthetic::training_set(&data);
+        let prepared = prepare(&data, &set.train, &experiment.model).unwrap();
+        let bar = ProgressBar::hidden();
+        let (straight, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let config = &experiment.train;
+        let whole = train(&data, &prepared, &set, config, 5, straight.path(), &bar).unwrap();
+        let (half, _) = train_until(3, &data, &prepared, &set, config, 5, stopped.path(), &bar).unwrap();
+        assert_eq!(half.epoch, 3);
+        let rest = train(&data, &prepared, &set, config, 5, stopped.path(), &bar).unwrap();
+        assert_eq!(whole.epoch, rest.epoch);
+        assert_eq!(whole.validation_mape, rest.validation_mape);
+        for (name, weight) in &whole.weights {
+            let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(numbers(weight), numbers(&rest.weights[name]), "{name}");
+        }
+    }
+
+    #[test]
+    fn training_learns_a_constant_efficiency() {
+        // The synthetic platforms run at a fixed share of the roofline, which the base terms can express.
+        let mut experiment = experiment();
+        experiment.train.epochs = 60;
+        experiment.train.validate_every = 10;
+        experiment.train.learning_rate = 0.02;
+        let data = synthetic::dataset();
+        let set = synthetic::training_set(&data);
+        let prepared = prepare(&data, &set.train, &experiment.model).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let trained = train(&data, &prepared, &set, &experiment.train, 1, dir.path(), &ProgressBar::hidden()).unwrap();
+        let untrained = {
+            let init = SeededInit::new(1);
+            Predictor::load(&prepared.config, init.builder(DType::F32)).unwrap();
+            let weights = init.vars().into_iter().map(|(n, v)| (n, v.as_tensor().clone())).collect();
+            Metrics::of(&predict(&data, &prepared, &weights, &set.validation).unwrap()).unwrap().mape
+        };
+        assert!(trained.validation_mape < untrained / 3.0, "{} after, {untrained} before", trained.validation_mape);
     }
 }

@@ -128,7 +128,7 @@ impl Engine<'_> {
         if let Some(why) = &prepared.described().batch_error {
             let label = &jobs[0].graph;
             self.console.warn(&format!(
-                "{label}: its batch dimension cannot be followed, so that batch 1 is the model as it is: {why}"
+                "{label}: its batch dimension cannot be followed, so that its work is taken to be in proportion to the batch: {why}"
             ));
         }
         self.warn_of_unknown(&prepared, &rows);

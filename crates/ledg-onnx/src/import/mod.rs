@@ -12,6 +12,7 @@ mod slots;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -32,19 +33,30 @@ const MAP_FROM_BYTES: u64 = 1 << 20;
 /// As [`import_bytes`], and when the file cannot be read.
 pub fn import_file(path: &Path, options: &OnnxOptions) -> Result<Imported, OnnxError> {
     let io = |source| OnnxError::Io { file: path.display().to_string(), source };
+    // Asked before opening: a pipe without a writer blocks there, and a device has neither a length nor an end.
+    regular(path, &std::fs::metadata(path).map_err(io)?)?;
     let file = std::fs::File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
-    if metadata.is_dir() {
-        return Err(io(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-    }
+    regular(path, &metadata)?;
     check_file_size(&path.display().to_string(), metadata.len(), options)?;
     let bytes = if metadata.len() < MAP_FROM_BYTES {
-        Bytes::from(std::fs::read(path).map_err(io)?)
+        let mut bytes = Vec::with_capacity(metadata.len() as usize);
+        // No more than was checked, should the file grow meanwhile.
+        file.take(metadata.len()).read_to_end(&mut bytes).map_err(io)?;
+        Bytes::from(bytes)
     } else {
         map(&file).map_err(io)?
     };
     let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     import(&path.display().to_string(), &name, bytes, options)
+}
+
+fn regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), OnnxError> {
+    let file = path.display().to_string();
+    if metadata.is_dir() {
+        return Err(OnnxError::Io { file, source: std::io::Error::from(std::io::ErrorKind::IsADirectory) });
+    }
+    if metadata.is_file() { Ok(()) } else { Err(OnnxError::SpecialFile { file }) }
 }
 
 #[allow(unsafe_code)]

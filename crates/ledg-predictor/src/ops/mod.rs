@@ -8,7 +8,7 @@ mod total_time;
 
 pub(crate) use attention::SparseAttention;
 pub(crate) use gather::{GatherAdd, NeighbourMean};
-pub(crate) use total_time::{RowTimes, TotalTime};
+pub(crate) use total_time::{N_TERMS, RowTimes, TotalTime};
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, WithDType, bail};
 

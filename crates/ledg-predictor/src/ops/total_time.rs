@@ -9,13 +9,13 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{Real, by_dtype, by_tensor_dtype, elements, slice};
 
-/// Number of terms of the physical prior: compute, memory, launch.
-pub(crate) const N_TERMS: usize = 3;
+/// Number of terms of the physical prior: compute, issue, memory, launch.
+pub(crate) const N_TERMS: usize = 4;
 
 /// The prior of every row, rows grouped by query.
 #[derive(Debug, Default)]
 pub(crate) struct RowTimes {
-    /// Terms in seconds, (rows, 3).
+    /// Terms in seconds, (rows, N_TERMS).
     pub terms_s: Vec<[f64; N_TERMS]>,
     /// How many nodes each row stands for.
     pub counts: Vec<f64>,
@@ -24,7 +24,7 @@ pub(crate) struct RowTimes {
 }
 
 impl RowTimes {
-    /// Each term's share of its query's prior, (rows, 3) flattened; a query's shares add up to 1.
+    /// Each term's share of its query's prior, (rows, N_TERMS) flattened; a query's shares add up to 1.
     pub fn shares(&self) -> Vec<f64> {
         let mut shares = Vec::with_capacity(self.terms_s.len() * N_TERMS);
         for w in self.offsets.windows(2) {
@@ -36,7 +36,7 @@ impl RowTimes {
     }
 }
 
-/// Corrections (rows, 3) → ln seconds (queries).
+/// Corrections (rows, N_TERMS) → ln seconds (queries).
 pub(crate) struct TotalTime {
     pub times: Arc<RowTimes>,
 }
@@ -73,7 +73,7 @@ impl CustomOp1 for TotalTime {
     }
 
     /// # Shapes
-    /// (rows, 3) → (queries)
+    /// (rows, N_TERMS) → (queries)
     fn cpu_fwd(&self, f: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         fn run<T: Real>(op: &TotalTime, f: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
             let totals = op.totals::<T>(slice(f, layout)?);

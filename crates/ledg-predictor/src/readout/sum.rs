@@ -1,7 +1,7 @@
 //! The sum readout: every node's roofline terms, corrected, added up.
 //!
 //! `t_i = Σ_k s_ik · exp(b_k + cap·tanh(f_ik / cap))`, `latency = Σ_i t_i`, over the terms k of the physical prior: compute,
-//! memory, launch. `b = W_b p` is the platform's own share of each peak, the same for all nodes and unbounded;
+//! issue, memory, launch. `b = W_b p` is the platform's own share of each peak, the same for all nodes and unbounded;
 //! `f_i = FC(silu(W_h h_i + W_p p + W_r r_i))` is the node's deviation from it, bounded and penalised, with `r_i` the
 //! dimensionless numbers of the node on the platform. The node's part and the platform's part are computed once each and
 //! meet in a sum (late fusion). `W_b` and `FC` start at zero: an untrained model is the roofline.
@@ -15,7 +15,7 @@ use crate::batch::{GraphBatch, PlatformBatch, Query};
 use crate::config::PredictorConfig;
 use crate::error::Result;
 use crate::layers::{Mode, dropout, linear, zero_linear};
-use crate::ops::{GatherAdd, RowTimes, TotalTime};
+use crate::ops::{GatherAdd, N_TERMS, RowTimes, TotalTime};
 use crate::roofline::{N_PHYSICAL, push_rows};
 
 /// Per-node corrections of the physical prior.
@@ -29,7 +29,7 @@ pub(crate) struct SumReadout {
     dropout: f64,
 }
 
-/// ln factors of each row's terms, (r, 3).
+/// ln factors of each row's terms, (r, N_TERMS).
 pub(crate) struct Corrections {
     /// Base and deviation.
     pub total: Tensor,
@@ -68,8 +68,8 @@ impl SumReadout {
             node: linear(config.d_model, d, vb.pp("node"))?,
             platform: linear(config.d_platform, d, vb.pp("platform"))?,
             physical: linear(N_PHYSICAL, d, vb.pp("physical"))?,
-            out: zero_linear(d, 3, vb.pp("out"))?,
-            base: zero_linear(config.d_platform, 3, vb.pp("base"))?,
+            out: zero_linear(d, N_TERMS, vb.pp("out"))?,
+            base: zero_linear(config.d_platform, N_TERMS, vb.pp("base"))?,
             cap: config.correction_cap,
             dropout: config.dropout,
         })
@@ -78,7 +78,7 @@ impl SumReadout {
     /// Logarithms of the factors that each row's terms are multiplied by.
     ///
     /// # Shapes
-    /// h (n, d_model), p (p, d_platform), r rows → (r, 3)
+    /// h (n, d_model), p (p, d_platform), r rows → (r, N_TERMS)
     pub fn corrections(&self, h: &Tensor, p: &Tensor, rows: &Rows, mode: &Mode) -> Result<Corrections> {
         let gather = GatherAdd { a_rows: Arc::clone(&rows.a_rows), b_rows: Arc::clone(&rows.b_rows) };
         let hidden = self.node.forward(h)?.apply_op3(
@@ -101,10 +101,11 @@ impl SumReadout {
     /// training may ask to be small, so that the platform's base explains what it can.
     ///
     /// # Shapes
-    /// deviations (r, 3) → ()
+    /// deviations (r, N_TERMS) → ()
     pub fn penalty(&self, corrections: &Corrections, rows: &Rows) -> Result<Tensor> {
         let deviation = &corrections.deviation;
-        let shares = Tensor::from_vec(rows.times.shares(), deviation.shape(), &Device::Cpu)?.to_dtype(deviation.dtype())?;
+        let shares =
+            Tensor::from_vec(rows.times.shares(), deviation.shape(), &Device::Cpu)?.to_dtype(deviation.dtype())?;
         let n_queries = rows.times.offsets.len() - 1;
         Ok(((deviation.sqr()? * shares)?.sum_all()? / n_queries as f64)?)
     }

@@ -1,5 +1,7 @@
 //! A data set is a list of (graph, platform, batch, latency); nothing downstream knows where it came from.
 
+#[cfg(test)]
+pub mod synthetic;
 mod timm;
 
 use std::sync::Arc;
@@ -10,8 +12,6 @@ pub use timm::load_timm;
 
 /// One graph of a data set.
 pub struct GraphEntry {
-    /// Name, unique in the data set.
-    pub name: String,
     /// Model family; splits hold out whole families.
     pub family: String,
     /// Sentences, magnitudes and relations.

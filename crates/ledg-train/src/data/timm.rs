@@ -36,7 +36,12 @@ struct LatencyRow {
 /// # Errors
 /// Names the file, and the row or graph, that cannot be read. Rows without a graph are left out: the source has none
 /// whose parameter count is the measured one.
-pub fn load_timm(dir: &Path, hardware: &[String], describer: &Describer, registry: &HardwareRegistry) -> Result<Dataset> {
+pub fn load_timm(
+    dir: &Path,
+    hardware: &[String],
+    describer: &Describer,
+    registry: &HardwareRegistry,
+) -> Result<Dataset> {
     let mut hasher = Sha256::new();
     let mut read = |name: &str| -> Result<Vec<u8>> {
         let path = dir.join(name);
@@ -104,7 +109,7 @@ fn load_graphs(
             for (name, bytes) in receiver {
                 let graph = describe(&name, bytes, describer).with_context(|| name.clone())?;
                 let family = families.get(&name).with_context(|| format!("{name} is not in graphs.csv"))?;
-                done.push((wanted[&name], GraphEntry { family: family.clone(), graph: Arc::new(graph), name }));
+                done.push((wanted[&name], GraphEntry { family: family.clone(), graph: Arc::new(graph) }));
                 bar.inc(1);
             }
             Ok(done)
