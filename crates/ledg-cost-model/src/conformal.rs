@@ -2,8 +2,8 @@
 //!
 //! On records of model families that a model has not seen, the score of a record is `|ln(measured / predicted)| / scale`.
 //! For a coverage of 1-α the interval is `predicted · exp(±q · scale)`, q the ⌈(n+1)(1-α)⌉-th smallest score. The scale
-//! is wider where the members of the ensemble disagree. Scores are kept by kind of chip, and pooled for kinds that were
-//! never measured.
+//! is wider where the members of the ensemble disagree. Scores are kept by kind of chip. A device that was never measured
+//! has scores of its own, from a device held out of training with all its records.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ const FLOOR: f64 = 0.05;
 
 /// Key of the scores of all kinds together.
 const POOLED: &str = "any";
+/// Key of the scores on devices that were held out of training.
+const UNMEASURED: &str = "unmeasured";
 
 /// Sorted scores of a calibration set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -31,7 +33,7 @@ pub struct Conformal {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConformalTable {
-    /// By kind of chip (`gpu`, `cpu`, …), and `any`.
+    /// By kind of chip (`gpu`, `cpu`, …), `any`, and `unmeasured`.
     pub groups: BTreeMap<String, Conformal>,
 }
 
@@ -84,12 +86,21 @@ impl ConformalTable {
         ConformalTable { groups: groups.into_iter().map(|(kind, scores)| (kind, Conformal::new(scores))).collect() }
     }
 
-    /// The half-width in ln latency for a kind of chip.
+    /// Adds the scores of devices that were held out of training, from (ln predicted, ln measured, spread of the members).
+    pub fn with_unmeasured(mut self, records: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
+        let score = |(predicted, measured, spread): (f64, f64, f64)| (measured - predicted).abs() / scale(spread);
+        self.groups.insert(UNMEASURED.to_owned(), Conformal::new(records.into_iter().map(score).collect()));
+        self
+    }
+
+    /// The half-width in ln latency on a device: by kind of chip if it was measured in training, else by what devices
+    /// that were not showed. Where the table has no such scores, all scores together stand in.
     ///
     /// # Errors
     /// As [`Conformal::quantile`]; also when the table is empty.
-    pub fn half_width(&self, kind: &str, coverage: f64, spread: f64) -> Result<f64> {
-        let group = self.groups.get(kind).or_else(|| self.groups.get(POOLED));
+    pub fn half_width(&self, kind: &str, measured: bool, coverage: f64, spread: f64) -> Result<f64> {
+        let key = if measured { kind } else { UNMEASURED };
+        let group = self.groups.get(key).or_else(|| self.groups.get(POOLED));
         let group = group.ok_or(CostModelError::Interval { coverage, why: "the model was not calibrated" })?;
         Ok(group.quantile(coverage)? * scale(spread))
     }
@@ -123,8 +134,13 @@ mod tests {
     #[test]
     fn kinds_never_measured_use_all() {
         let table = ConformalTable::calibrate((0..100).map(|i| ("gpu", 0.0, f64::from(i) / 100.0, 0.0)));
-        assert_eq!(table.half_width("npu", 0.9, 0.0).unwrap(), table.half_width("gpu", 0.9, 0.0).unwrap());
-        assert!(table.half_width("gpu", 0.9, 0.2).unwrap() > table.half_width("gpu", 0.9, 0.0).unwrap());
-        assert!(ConformalTable::default().half_width("gpu", 0.9, 0.0).is_err());
+        let half =
+            |table: &ConformalTable, kind, measured, spread| table.half_width(kind, measured, 0.9, spread).unwrap();
+        assert_eq!(half(&table, "npu", true, 0.0), half(&table, "gpu", true, 0.0));
+        assert!(half(&table, "gpu", true, 0.2) > half(&table, "gpu", true, 0.0));
+        assert_eq!(half(&table, "gpu", false, 0.0), half(&table, "gpu", true, 0.0));
+        let wider = table.with_unmeasured((0..100).map(|i| (0.0, f64::from(i) / 25.0, 0.0)));
+        assert!(half(&wider, "gpu", false, 0.0) > 3.0 * half(&wider, "gpu", true, 0.0));
+        assert!(ConformalTable::default().half_width("gpu", true, 0.9, 0.0).is_err());
     }
 }

@@ -28,6 +28,9 @@ pub struct Estimate {
     pub known: f64,
     /// How much the members of the ensemble disagree: standard deviation of their ln latencies.
     pub spread: f64,
+    /// Whether the training data measured the device; if not, the estimate rests on its data sheet and the interval on a
+    /// device that was held out.
+    pub measured: bool,
     /// Costs by node, if asked for and the model has them.
     pub nodes: Vec<NodeEstimate>,
 }

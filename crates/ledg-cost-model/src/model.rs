@@ -1,12 +1,13 @@
 //! The cost model: a bundle, ready to answer.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
 use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, Query, QuotientGraph};
 use ledg_template::TemplateSet;
-use ledg_template::hardware::{Kind, Platform};
+use ledg_template::hardware::Platform;
 
 use crate::bundle::{Bundle, BundleHeader};
 use crate::describe::{DescribedGraph, Describer};
@@ -23,6 +24,8 @@ pub struct CostModel {
     members: Vec<Predictor>,
     encoder: Encoder,
     describer: Describer,
+    /// Devices that the training data measured.
+    measured: BTreeSet<String>,
 }
 
 /// A graph as this model takes it: described, embedded, identical nodes merged. Prepare once, ask often.
@@ -65,12 +68,25 @@ impl CostModel {
         let bundle = Bundle::from_bytes(bytes, origin, &templates, &encoder)?;
         let members = bundle.predictors()?;
         let describer = Describer::new(templates, ledg_template::LowerOptions::default());
-        Ok(CostModel { members, encoder: encoder.with_table(bundle.sentences)?, header: bundle.header, describer })
+        let platforms = bundle.header.provenance.platforms.iter();
+        let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
+        Ok(CostModel {
+            measured,
+            members,
+            encoder: encoder.with_table(bundle.sentences)?,
+            header: bundle.header,
+            describer,
+        })
     }
 
     /// The bundle's header: configuration, provenance, conformal table.
     pub fn header(&self) -> &BundleHeader {
         &self.header
+    }
+
+    /// Whether the training data measured that device; others are estimated from their data sheets.
+    pub fn has_measured(&self, device: &str) -> bool {
+        self.measured.contains(device)
     }
 
     /// The encoder, with what it has embedded so far.
@@ -135,7 +151,7 @@ impl CostModel {
                 }
             });
         }
-        (0..queries.len()).map(|q| self.estimate(graph, &members, q, raw[q].kind, options)).collect()
+        (0..queries.len()).map(|q| self.estimate(graph, &members, q, &raw[q], options)).collect()
     }
 
     fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
@@ -150,7 +166,11 @@ impl CostModel {
     fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {
         let sentences: Vec<&str> = raw.iter().map(|p| p.sentence.as_str()).collect();
         let vectors = self.encoder.embed(&sentences)?;
-        Ok(raw.iter().zip(&vectors).map(|(p, v)| p.input(v, &self.header.normalization)).collect())
+        let input = |(p, v): (&RawPlatform, &Arc<[f32]>)| {
+            let input = p.input(v, &self.header.normalization);
+            if self.measured.contains(p.device()) { input } else { input.without_identity() }
+        };
+        Ok(raw.iter().zip(&vectors).map(input).collect())
     }
 
     /// Combines the members' answers to one query: the geometric mean of their latencies.
@@ -159,7 +179,7 @@ impl CostModel {
         graph: &PreparedGraph,
         members: &[MemberAnswer],
         q: usize,
-        kind: Kind,
+        platform: &RawPlatform,
         options: &PredictOptions,
     ) -> Result<Estimate> {
         let ln: Vec<f64> = members.iter().map(|m| m.ln_latency(q, &graph.counts)).collect();
@@ -171,7 +191,8 @@ impl CostModel {
             let why = "the estimate is not finite: a magnitude of the graph is out of range";
             return Err(CostModelError::Bundle { origin: graph.described.name.clone(), why: why.into() });
         }
-        let half = self.header.conformal.half_width(kind.name(), options.coverage, spread)?;
+        let measured = self.has_measured(platform.device());
+        let half = self.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
         let classes = mean_costs(members, q, latency_s, &graph.counts);
         let known =
             if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
@@ -179,7 +200,8 @@ impl CostModel {
             (Some(classes), true) => node_estimates(&graph.class_of, classes),
             _ => Vec::new(),
         };
-        Ok(Estimate { latency_s, lo_s: (mean - half).exp(), hi_s: (mean + half).exp(), known, spread, nodes })
+        let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
+        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, nodes })
     }
 }
 

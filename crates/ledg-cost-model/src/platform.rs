@@ -115,6 +115,11 @@ impl RawPlatform {
         })
     }
 
+    /// Name of the device, without its runtime.
+    pub fn device(&self) -> &str {
+        self.name.split_once(':').map_or(&self.name, |(device, _)| device)
+    }
+
     /// The predictor's input: standardised numbers, and the sentence's vector.
     pub fn input(&self, sentence_vector: &[f32], normalization: &Normalization) -> PlatformInput {
         PlatformInput {

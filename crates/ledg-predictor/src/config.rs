@@ -76,6 +76,10 @@ pub struct PredictorConfig {
     pub dropout: f64,
     /// Standard deviation of the noise added to a node's standardised numbers, while training.
     pub feature_noise: f64,
+    /// Share of the platforms whose sentence and data sheet are hidden at each step of the training. Hidden inputs stand
+    /// at the training set's mean, which is also what a device that was never measured is given.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hardware_dropout: f64,
     /// Width of a sentence vector.
     pub sentence_dim: usize,
     /// Numbers of a node.
@@ -84,6 +88,11 @@ pub struct PredictorConfig {
     pub n_runtime: usize,
     /// Numbers of a platform's data sheet.
     pub n_sheet: usize,
+}
+
+/// Left out of files where it is off, so that settings from before it existed keep their hash.
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 impl PredictorConfig {
@@ -118,6 +127,9 @@ impl PredictorConfig {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return bad("dropout", format!("is {}, must be in [0, 1)", self.dropout));
+        }
+        if !(0.0..1.0).contains(&self.hardware_dropout) {
+            return bad("hardware_dropout", format!("is {}, must be in [0, 1)", self.hardware_dropout));
         }
         if !(0.0..=2.0).contains(&self.feature_noise) {
             return bad("feature_noise", format!("is {}, must be in [0, 2]", self.feature_noise));

@@ -8,7 +8,7 @@ use candle_nn::{Linear, VarBuilder};
 use crate::batch::{GraphBatch, PlatformBatch};
 use crate::config::{HardwareInputs, PredictorConfig};
 use crate::error::Result;
-use crate::layers::{Mode, dropout, linear, noisy, zero_linear};
+use crate::layers::{Mode, dropout, linear, noisy, row_mask, zero_linear};
 
 /// Node vectors from sentences and numbers.
 pub(crate) struct NodeEmbedding {
@@ -58,6 +58,7 @@ pub(crate) struct PlatformEmbedding {
     sentence: Option<Linear>,
     sheet: Option<Linear>,
     out: Linear,
+    hardware_dropout: f64,
 }
 
 impl PlatformEmbedding {
@@ -74,18 +75,24 @@ impl PlatformEmbedding {
             sentence: if sentence { Some(zero_linear(config.sentence_dim, d, vb.pp("sentence"))?) } else { None },
             sheet: if sheet { Some(zero_linear(config.n_sheet, d, vb.pp("sheet"))?) } else { None },
             out: linear(d, d, vb.pp("out"))?,
+            hardware_dropout: config.hardware_dropout,
         })
     }
 
     /// # Shapes
     /// p platforms → (p, d_platform)
-    pub fn forward(&self, platforms: &PlatformBatch) -> Result<Tensor> {
+    pub fn forward(&self, platforms: &PlatformBatch, mode: &Mode) -> Result<Tensor> {
         let mut x = self.runtime.forward(&platforms.runtime)?;
+        let shown = row_mask(platforms.rates.len(), self.hardware_dropout, x.dtype(), mode)?;
+        let show = |input: &Tensor| match &shown {
+            Some(mask) => input.broadcast_mul(mask),
+            None => Ok(input.clone()),
+        };
         if let Some(sentence) = &self.sentence {
-            x = (x + sentence.forward(&platforms.sentences)?)?;
+            x = (x + sentence.forward(&show(&platforms.sentences)?)?)?;
         }
         if let Some(sheet) = &self.sheet {
-            x = (x + sheet.forward(&platforms.sheet)?)?;
+            x = (x + sheet.forward(&show(&platforms.sheet)?)?)?;
         }
         Ok(self.out.forward(&x.silu()?)?.silu()?)
     }

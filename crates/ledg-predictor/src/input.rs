@@ -57,3 +57,14 @@ pub struct PlatformInput {
     /// Rates for the physical prior.
     pub rates: PlatformRates,
 }
+
+impl PlatformInput {
+    /// The platform as a device that was never measured is seen: its sentence and data sheet at the training set's mean,
+    /// so that it acts through its rates and its runtime's settings alone. What was learned from a few chips' data sheets
+    /// does not extend to others.
+    pub fn without_identity(mut self) -> Self {
+        self.sentence = vec![0.0; self.sentence.len()].into();
+        self.sheet.fill(0.0);
+        self
+    }
+}

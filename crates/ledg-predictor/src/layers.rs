@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use candle_core::{D, Module, Tensor};
+use candle_core::{D, DType, Device, Module, Tensor};
 use candle_nn::{Init, Linear, VarBuilder};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -85,6 +85,17 @@ pub(crate) fn noisy(x: &Tensor, std: f64, mode: &Mode) -> Result<Tensor> {
     let noise: Vec<f32> =
         (0..x.elem_count()).map(|_| (rng.random::<f32>() + rng.random::<f32>() - 1.0) * width).collect();
     Ok((x + Tensor::from_vec(noise, x.shape(), x.device())?.to_dtype(x.dtype())?)?)
+}
+
+/// While training, hides a share `p` of the rows: a column of 0 and 1 to multiply by, (n, 1); `None` where nothing is hidden.
+pub(crate) fn row_mask(n: usize, p: f64, dtype: DType, mode: &Mode) -> Result<Option<Tensor>> {
+    let Mode::Train(rng) = mode else { return Ok(None) };
+    if p == 0.0 {
+        return Ok(None);
+    }
+    let mut rng = rng.borrow_mut();
+    let mask: Vec<f32> = (0..n).map(|_| if rng.random_bool(p) { 0.0 } else { 1.0 }).collect();
+    Ok(Some(Tensor::from_vec(mask, (n, 1), &Device::Cpu)?.to_dtype(dtype)?))
 }
 
 /// Softmax over the last dimension, with a gradient.

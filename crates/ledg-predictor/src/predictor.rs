@@ -117,7 +117,7 @@ impl Predictor {
         mode: &Mode,
     ) -> Result<(Tensor, Option<Tensor>)> {
         batch::check(queries, graphs, platforms)?;
-        let p = self.platforms.forward(platforms)?;
+        let p = self.platforms.forward(platforms, mode)?;
         match &self.readout {
             ReadoutLayer::Paper(readout) => Ok((readout.forward(h, &p, graphs, queries, mode)?, None)),
             ReadoutLayer::Sum(readout) => {
@@ -142,7 +142,7 @@ impl Predictor {
     ) -> Result<Option<Vec<Vec<NodeCost>>>> {
         batch::check(queries, graphs, platforms)?;
         let ReadoutLayer::Sum(readout) = &self.readout else { return Ok(None) };
-        let p = self.platforms.forward(platforms)?;
+        let p = self.platforms.forward(platforms, &Mode::Eval)?;
         let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
         let corrections =
             readout.corrections(h, &p, &rows, &Mode::Eval)?.total.to_dtype(DType::F64)?.to_vec2::<f64>()?;

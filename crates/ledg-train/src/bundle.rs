@@ -12,7 +12,7 @@ use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Prov
 
 use crate::config::Experiment;
 use crate::data::Dataset;
-use crate::evaluate::ensemble;
+use crate::evaluate::{EnsemblePrediction, ensemble};
 use crate::files;
 use crate::metrics::{Metrics, mean_std};
 use crate::run::{self, RunResult};
@@ -23,8 +23,9 @@ const LICENCES: [&str; 2] = [
     "encoder: all-MiniLM-L6-v2 (Apache-2.0)",
 ];
 
-/// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of `intervals`.
-pub fn make(experiment: &Experiment, intervals: &Experiment, runs: &Path, output: &Path) -> Result<()> {
+/// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of two others: families
+/// held out, and a device held out.
+pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, output: &Path) -> Result<()> {
     let results = results(experiment, runs)?;
     ensure!(
         results.iter().all(|r| r.fold == 0),
@@ -45,21 +46,30 @@ pub fn make(experiment: &Experiment, intervals: &Experiment, runs: &Path, output
         })
         .collect::<Result<Vec<_>>>()?;
     let data = run::load_data(experiment)?;
-    let held_out = ensemble(&self::results(intervals, runs)?);
-    ensure!(
-        intervals.seeds.len() == experiment.seeds.len(),
-        "`{}` has {} members, `{}` calibrates intervals of {}: the spread of an ensemble depends on its size",
-        experiment.name,
-        experiment.seeds.len(),
-        intervals.name,
-        intervals.seeds.len()
-    );
-    let interval_data = run::load_data(intervals)?;
+    for other in held_out {
+        ensure!(
+            other.seeds.len() == experiment.seeds.len(),
+            "`{}` has {} members, `{}` calibrates intervals of {}: the spread of an ensemble depends on its size",
+            experiment.name,
+            experiment.seeds.len(),
+            other.name,
+            other.seeds.len()
+        );
+    }
+    let [families, device] = held_out;
+    let unseen_families = ensemble(&self::results(families, runs)?);
+    let unseen_device = ensemble(&self::results(device, runs)?);
+    let interval_data = run::load_data(families)?;
     let kind = |record: usize| interval_data.platforms[interval_data.records[record].platform].platform.kind.name();
-    let conformal =
-        ConformalTable::calibrate(held_out.iter().map(|p| (kind(p.record), p.ln_predicted, p.ln_measured, p.spread)));
-    let pairs: Vec<(f64, f64)> = held_out.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
-    let metrics = Metrics::of(&pairs).context("the interval experiment has no held-out predictions")?;
+    let conformal = ConformalTable::calibrate(
+        unseen_families.iter().map(|p| (kind(p.record), p.ln_predicted, p.ln_measured, p.spread)),
+    )
+    .with_unmeasured(unseen_device.iter().map(|p| (p.ln_predicted, p.ln_measured, p.spread)));
+    let metrics = |predictions: &[EnsemblePrediction]| {
+        let pairs: Vec<(f64, f64)> = predictions.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
+        Metrics::of(&pairs).context("an interval experiment has no held-out predictions")
+    };
+    let (by_family, by_device) = (metrics(&unseen_families)?, metrics(&unseen_device)?);
     let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
     let encoder = Encoder::pretrained()?;
     let sentences = SentenceTable::build(&encoder, &known_sentences(&data)?)?;
@@ -81,8 +91,10 @@ pub fn make(experiment: &Experiment, intervals: &Experiment, runs: &Path, output
             records: data.records.len(),
             date: today(),
             validation: BTreeMap::from([
-                ("unseen families, MAPE %".to_owned(), metrics.mape),
-                ("unseen families, Acc(10%) %".to_owned(), metrics.acc10),
+                ("unseen families, MAPE %".to_owned(), by_family.mape),
+                ("unseen families, Acc(10%) %".to_owned(), by_family.acc10),
+                ("unseen device, MAPE %".to_owned(), by_device.mape),
+                ("unseen device, Acc(10%) %".to_owned(), by_device.acc10),
                 ("validation families, MAPE %".to_owned(), mean_std(&own).0),
             ]),
             licences: LICENCES.map(str::to_owned).to_vec(),
@@ -97,7 +109,7 @@ pub fn make(experiment: &Experiment, intervals: &Experiment, runs: &Path, output
         bytes.len(),
         bundle.members.len(),
         bundle.sentences.len(),
-        metrics.mape
+        by_family.mape
     );
     Ok(())
 }

@@ -103,6 +103,14 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// See [`PredictorConfig::feature_noise`].
     pub feature_noise: f64,
+    /// See [`PredictorConfig::hardware_dropout`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hardware_dropout: f64,
+}
+
+/// Left out where it is off, so that experiments from before it existed keep their hash.
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 /// How an operator's words become a vector.
@@ -215,6 +223,7 @@ impl ModelConfig {
             correction_cap: self.correction_cap,
             dropout: self.dropout,
             feature_noise: self.feature_noise,
+            hardware_dropout: self.hardware_dropout,
             sentence_dim: widths.sentence,
             n_features: widths.features,
             n_runtime: widths.runtime,

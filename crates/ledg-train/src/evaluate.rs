@@ -164,7 +164,7 @@ fn coverage(out: &mut String, data: &Dataset, predictions: &[EnsemblePrediction]
             let own: Vec<&EnsemblePrediction> = predictions.iter().filter(|p| p.fold == fold).collect();
             let mut inside = 0usize;
             for p in &own {
-                let half = table.half_width(kind(p), nominal, p.spread)?;
+                let half = table.half_width(kind(p), true, nominal, p.spread)?;
                 inside += usize::from((p.ln_measured - p.ln_predicted).abs() <= half);
                 widths.push(half.exp() - 1.0);
             }

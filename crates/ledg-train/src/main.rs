@@ -65,13 +65,16 @@ enum Command {
     /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
     ///
     /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/timm-families.toml
-    /// --output crates/ledg-cost-model/assets/default.ledg
+    /// --unmeasured-intervals configs/experiments/timm-unseen-gpu.toml --output crates/ledg-cost-model/assets/default.ledg
     Bundle {
         /// The experiment whose runs become the members.
         config: PathBuf,
         /// The experiment whose held-out predictions calibrate the intervals.
         #[arg(long)]
         intervals: PathBuf,
+        /// The experiment whose predictions on a held-out device calibrate the intervals of unmeasured devices.
+        #[arg(long)]
+        unmeasured_intervals: PathBuf,
         /// Where to write the bundle.
         #[arg(long)]
         output: PathBuf,
@@ -91,8 +94,9 @@ fn main() -> Result<()> {
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
-        Command::Bundle { config, intervals, output, runs } => {
-            bundle::make(&Experiment::load(&config)?, &Experiment::load(&intervals)?, &runs, &output)
+        Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {
+            let intervals = [Experiment::load(&intervals)?, Experiment::load(&unmeasured_intervals)?];
+            bundle::make(&Experiment::load(&config)?, &intervals, &runs, &output)
         }
     }
 }

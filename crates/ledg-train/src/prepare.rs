@@ -93,8 +93,12 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
             Ok(QuotientGraph::new(&input, config.attention, config.n_layers)?)
         })
         .collect::<Result<_>>()?;
+    let measured: BTreeSet<&str> = platforms_in.iter().map(|&p| data.platforms[p].device.as_str()).collect();
     let platforms = data.platforms.iter().zip(&platform_vectors).map(|(p, v)| {
         let mut input = p.platform.input(v, &normalization);
+        if !measured.contains(p.device.as_str()) {
+            input = input.without_identity();
+        }
         if let Words::OneHot(_) = words {
             input.sentence = vec![0.0; sentence_dim].into();
         }

@@ -159,6 +159,7 @@ impl Engine<'_> {
             error: None,
             nodes: self.options.per_node.then(|| node_rows(prepared.described(), &estimate)),
             platform: Some(platform.to_string()),
+            measured: estimate.measured,
         }
     }
 

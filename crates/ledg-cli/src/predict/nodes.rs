@@ -21,6 +21,8 @@ pub struct NodeRow {
     pub latency_s: f64,
     /// Of these, seconds bound by arithmetic.
     pub compute_s: f64,
+    /// Of these, seconds the cores spend on moving elements.
+    pub issue_s: f64,
     /// Seconds bound by memory traffic.
     pub memory_s: f64,
     /// Seconds to start the operator.
@@ -40,6 +42,7 @@ pub fn node_rows(graph: &DescribedGraph, estimate: &Estimate) -> Vec<NodeRow> {
             known: node.known,
             latency_s: e.latency_s,
             compute_s: e.compute_s,
+            issue_s: e.issue_s,
             memory_s: e.memory_s,
             launch_s: e.launch_s,
             origins: graph.origins[e.node].clone(),
@@ -59,7 +62,12 @@ pub fn node_table(nodes: &[NodeRow]) -> String {
     sorted.sort_by(|a, b| b.latency_s.total_cmp(&a.latency_s));
     let mut table = TextTable::new(&[">time", ">share", "bound by", "node", "sentence"]);
     for node in sorted {
-        let parts = [("compute", node.compute_s), ("memory", node.memory_s), ("launch", node.launch_s)];
+        let parts = [
+            ("compute", node.compute_s),
+            ("issue", node.issue_s),
+            ("memory", node.memory_s),
+            ("launch", node.launch_s),
+        ];
         let (bound, _) = parts.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(parts[0]);
         let sentence = if node.known { node.sentence.clone() } else { format!("{} (not known)", node.sentence) };
         table.row(&[

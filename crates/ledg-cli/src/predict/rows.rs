@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
 use super::engine::Job;
@@ -39,6 +39,9 @@ pub struct Row {
     /// The full name of the platform that was meant.
     #[serde(skip)]
     pub platform: Option<String>,
+    /// Whether the model's training data measured the device.
+    #[serde(skip)]
+    pub measured: bool,
 }
 
 impl Row {
@@ -55,6 +58,7 @@ impl Row {
             error: Some(why),
             nodes: None,
             platform: None,
+            measured: false,
         }
     }
 
@@ -130,6 +134,11 @@ impl<'a> RowWriter<'a> {
         }
         for (asked, meant) in names {
             writeln!(self.out, "{asked} is {meant}")?;
+        }
+        let unmeasured: IndexSet<&str> =
+            self.rows.iter().filter(|r| r.error.is_none() && !r.measured).map(|r| r.hardware.as_str()).collect();
+        for hardware in unmeasured {
+            writeln!(self.out, "{hardware} was never measured in training: its estimate rests on its data sheet")?;
         }
         for row in &self.rows {
             if let (Some(nodes), Some(batch)) = (&row.nodes, row.batch) {

@@ -38,6 +38,7 @@ impl Bench {
             correction_cap: 2.0,
             dropout: 0.0,
             feature_noise: 0.0,
+            hardware_dropout: 0.0,
             sentence_dim,
             n_features: N_FEATURES,
             n_runtime: N_RUNTIME,

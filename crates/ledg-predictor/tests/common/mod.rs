@@ -30,6 +30,7 @@ pub fn config(attention: Attention, readout: Readout) -> PredictorConfig {
         correction_cap: 2.0,
         dropout: 0.0,
         feature_noise: 0.0,
+        hardware_dropout: 0.0,
         sentence_dim: SENTENCE_DIM,
         n_features: N_FEATURES,
         n_runtime: 2,
