@@ -37,7 +37,7 @@ fn softmax_row<T: Real>(q: &[T], k: &[T], d: usize, at: usize, columns: &[u32], 
         total += *w;
     }
     for w in weights.iter_mut() {
-        *w = *w / total;
+        *w /= total;
     }
 }
 
