@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use ledg_cost_model::encoder::Encoder;
 use ledg_cost_model::predictor::{
-    GraphInput, NodeInput, Normalization, PlatformInput, PredictorConfig, QuotientGraph, Standardizer,
+    GraphInput, HardwareInputs, NodeInput, Normalization, PlatformInput, PredictorConfig, QuotientGraph, Standardizer,
 };
 use ledg_cost_model::template::N_FEATURES;
 use ledg_cost_model::{DescribedGraph, N_RUNTIME, N_SHEET};
@@ -29,7 +29,7 @@ pub struct PreparedData {
 
 /// Words as vectors: a language model, or the one-hot ablation.
 enum Words {
-    Encoder(Encoder),
+    Encoder(Box<Encoder>),
     /// Position of each operator type; one more for operators not in training.
     OneHot(HashMap<String, usize>),
 }
@@ -39,8 +39,8 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
     let graphs_in: BTreeSet<usize> = train.iter().map(|&r| data.records[r].graph).collect();
     let platforms_in: BTreeSet<usize> = train.iter().map(|&r| data.records[r].platform).collect();
     let words = match model.embedding {
-        Embedding::Bert | Embedding::None => Words::Encoder(Encoder::pretrained()?),
-        Embedding::BertRandomInit => Words::Encoder(Encoder::random(0)),
+        Embedding::Bert | Embedding::None => Words::Encoder(Box::new(Encoder::pretrained()?)),
+        Embedding::BertRandomInit => Words::Encoder(Box::new(Encoder::random(0))),
         Embedding::OneHot => {
             let ops: BTreeSet<String> =
                 graphs_in.iter().flat_map(|&g| data.graphs[g].graph.nodes.iter().map(|n| n.op.to_string())).collect();
@@ -160,12 +160,10 @@ fn sheet_statistics(data: &Dataset, platforms: &BTreeSet<usize>) -> Standardizer
     all
 }
 
-fn without_sentence(
-    hardware: ledg_cost_model::predictor::HardwareInputs,
-) -> ledg_cost_model::predictor::HardwareInputs {
-    use ledg_cost_model::predictor::HardwareInputs::{Both, None, Sentence, Sheet};
+/// The same hardware inputs, less the sentence.
+fn without_sentence(hardware: HardwareInputs) -> HardwareInputs {
     match hardware {
-        None | Sentence => None,
-        Sheet | Both => Sheet,
+        HardwareInputs::None | HardwareInputs::Sentence => HardwareInputs::None,
+        HardwareInputs::Sheet | HardwareInputs::Both => HardwareInputs::Sheet,
     }
 }
