@@ -181,7 +181,8 @@ pub struct PredictArgs {
     /// Models: .onnx files or .json graphs.
     #[arg(value_name = "MODEL", required_unless_present = "jobs", conflicts_with = "jobs")]
     pub models: Vec<PathBuf>,
-    /// What to run them on: DEVICE[:RUNTIME] or FILE.toml[:RUNTIME]; may be repeated.
+    /// Device and runtime to run them on; may be repeated.
+    #[arg(help = "What to run them on: DEVICE[:RUNTIME] or FILE.toml[:RUNTIME]; may be repeated")]
     #[arg(long, value_name = "HARDWARE", required_unless_present = "jobs", conflicts_with = "jobs")]
     pub hardware: Vec<String>,
     /// Batch size [default: the model's own].
@@ -249,7 +250,8 @@ pub enum HardwareCommand {
     /// Show a device: its data sheet with sources, its sentences, its runtimes.
     #[command(after_help = SHOW_HELP)]
     Show {
-        /// The device: DEVICE[:RUNTIME] or FILE.toml[:RUNTIME].
+        /// Device and runtime.
+        #[arg(help = "The device: DEVICE[:RUNTIME] or FILE.toml[:RUNTIME]")]
         #[arg(value_name = "HARDWARE")]
         hardware: String,
         /// More hardware.

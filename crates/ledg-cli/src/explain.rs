@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use ledg_cost_model::graph::EdgeList;
 use ledg_cost_model::onnx::Imported;
-use ledg_cost_model::{DescribedGraph, Describer};
+use ledg_cost_model::{BatchScaling, DescribedGraph, Describer};
 
 use crate::Outcome;
 use crate::args::{Cli, ExplainArgs, TextFormat};
@@ -128,12 +128,17 @@ fn import_lines(imported: &Imported) -> Vec<(&'static str, String)> {
 
 /// What batch sizes can be asked for.
 fn batch_note(described: &DescribedGraph) -> String {
-    match &described.batch_error {
-        None => format!("{}; any other can be asked for", described.batch),
-        Some(why) => format!(
-            "{}; for others its work is taken to be in proportion, as its batch dimension cannot be followed: {why}",
-            described.batch
-        ),
+    let own = described.batch;
+    match &described.scaling {
+        BatchScaling::Followed => format!("{own}; any other can be asked for"),
+        BatchScaling::Proportional { why } => {
+            format!(
+                "{own}; for others its work is taken to be in proportion, as its batch dimension cannot be followed: {why}"
+            )
+        }
+        BatchScaling::Fixed { why } => {
+            format!("only as it is, as its batch dimension cannot be followed: {why}")
+        }
     }
 }
 

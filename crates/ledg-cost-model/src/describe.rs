@@ -18,17 +18,43 @@ pub struct DescribedGraph {
     pub hash: ContentHash,
     /// Batch size of the graph as it was given: dimension 0 of its inputs, 1 if they do not agree on one.
     pub batch: u64,
-    /// Samples that the magnitudes are of: 1, or `batch` where the batch dimension could not be followed.
+    /// Samples that the magnitudes are of: 1, or `batch` where the graph could not be rescaled.
     pub unit: u64,
-    /// Why the batch dimension could not be followed. For other batch sizes than its own, such a graph's work is taken to
-    /// be in proportion to the batch.
-    pub batch_error: Option<String>,
+    /// How the graph's cost follows the batch size.
+    pub scaling: BatchScaling,
     /// The nodes that cost something, in topological order.
     pub nodes: Vec<NodeDescription>,
     /// Names of the given graph's nodes that each node stands for.
     pub origins: Vec<Vec<String>>,
     /// Relations between the nodes.
     pub relations: Relations,
+}
+
+/// How a graph's cost follows the batch size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchScaling {
+    /// The batch dimension was followed through every node.
+    Followed,
+    /// The inputs have a batch dimension, but it is lost on the way: work is taken to be in proportion to the batch.
+    Proportional {
+        /// Where it is lost.
+        why: String,
+    },
+    /// The inputs agree on no batch dimension: the graph is known as it is, at no other batch size.
+    Fixed {
+        /// What is missing.
+        why: String,
+    },
+}
+
+impl BatchScaling {
+    /// Why the batch dimension could not be followed.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            BatchScaling::Followed => None,
+            BatchScaling::Proportional { why } | BatchScaling::Fixed { why } => Some(why),
+        }
+    }
 }
 
 /// Turns graphs into words and numbers by a set of templates.
@@ -59,22 +85,24 @@ impl Describer {
 
     /// Describes a graph.
     ///
-    /// A graph whose batch dimension cannot be followed is described as it is; see [`DescribedGraph::batch_error`].
+    /// A graph whose batch dimension cannot be followed is described as it is; see [`BatchScaling`].
     ///
     /// # Errors
     /// What the templates refuse.
     pub fn describe(&self, graph: &Graph) -> Result<DescribedGraph> {
-        let (single, unit, batch_error) = match graph.rescale_batch(1) {
-            Ok(single) => (single, 1, None),
-            Err(error) => (graph.clone(), leading_dimension(graph), Some(error.to_string())),
+        let leading = leading_dimension(graph);
+        let (single, unit, scaling) = match (graph.rescale_batch(1), leading) {
+            (Ok(single), _) => (single, 1, BatchScaling::Followed),
+            (Err(error), Some(own)) => (graph.clone(), own, BatchScaling::Proportional { why: error.to_string() }),
+            (Err(error), None) => (graph.clone(), 1, BatchScaling::Fixed { why: error.to_string() }),
         };
         let lowered = self.templates.lower(&single, &self.options)?;
         Ok(DescribedGraph {
             name: graph.name().to_owned(),
             hash: graph.content_hash(),
-            batch: leading_dimension(graph),
+            batch: leading.unwrap_or(1),
             unit,
-            batch_error,
+            scaling,
             nodes: self.templates.describe(&lowered),
             origins: lowered.origins,
             relations: lowered.relations,
@@ -82,13 +110,11 @@ impl Describer {
     }
 }
 
-/// Dimension 0 of the graph's inputs; 1 if they have none or disagree.
-fn leading_dimension(graph: &Graph) -> u64 {
+/// Dimension 0 of the graph's inputs, if they have one and agree on it.
+fn leading_dimension(graph: &Graph) -> Option<u64> {
     let mut leading = graph.inputs().iter().filter_map(|&v| graph.value(v).shape.as_ref()?.first().copied());
-    match leading.next() {
-        Some(first) if first > 0 && leading.all(|d| d == first) => first,
-        _ => 1,
-    }
+    let first = leading.next().filter(|&d| d > 0)?;
+    leading.all(|d| d == first).then_some(first)
 }
 
 impl DescribedGraph {

@@ -87,7 +87,7 @@ impl DescribedGraph {
             graph: self.name.clone(),
             hash: self.hash.to_string(),
             batch: self.batch,
-            batch_error: self.batch_error.clone(),
+            batch_error: self.scaling.why().map(str::to_owned),
             flops: total.flops,
             macs: self.macs(),
             params: total.params,

@@ -25,7 +25,7 @@ mod platform;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
 pub use conformal::{Conformal, ConformalTable};
-pub use describe::{DescribedGraph, Describer};
+pub use describe::{BatchScaling, DescribedGraph, Describer};
 pub use error::CostModelError;
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};
 pub use explain::{ExplainedNode, Explanation};

@@ -10,7 +10,7 @@ use ledg_template::TemplateSet;
 use ledg_template::hardware::Platform;
 
 use crate::bundle::{Bundle, BundleHeader};
-use crate::describe::{DescribedGraph, Describer};
+use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
 use crate::platform::RawPlatform;
@@ -125,7 +125,7 @@ impl CostModel {
     /// hardware is computed once.
     ///
     /// # Errors
-    /// A batch of 0; a platform without the figures needed; a coverage the model was not calibrated for.
+    /// A batch of 0, or other than its own for a graph without a batch dimension; a platform without the figures needed; a coverage the model was not calibrated for.
     pub fn predict(
         &self,
         graph: &PreparedGraph,
@@ -156,9 +156,14 @@ impl CostModel {
 
     fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
         let described = &graph.described;
+        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
         if batch == 0 {
-            let (graph, why) = (described.name.clone(), "it must be at least 1");
-            return Err(ledg_graph::GraphError::BadBatch { graph, batch, why }.into());
+            return Err(impossible("it must be at least 1").into());
+        }
+        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
+            return Err(
+                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
+            );
         }
         Ok(Query { graph: 0, platform, batch: batch as f64 / described.unit as f64 })
     }

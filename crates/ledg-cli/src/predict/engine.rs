@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use indexmap::{IndexMap, IndexSet};
-use ledg_cost_model::{CostModel, Estimate, Platform, PredictOptions, PreparedGraph};
+use ledg_cost_model::{BatchScaling, CostModel, Estimate, Platform, PredictOptions, PreparedGraph};
 
 use super::nodes::node_rows;
 use super::rows::Row;
@@ -125,11 +125,14 @@ impl Engine<'_> {
                 Err(_) => rows.extend(jobs.iter().zip(on).map(|(job, on)| self.answer_one(job, on, &prepared))),
             }
         }
-        if let Some(why) = &prepared.described().batch_error {
+        let meaning = match &prepared.described().scaling {
+            BatchScaling::Followed => None,
+            BatchScaling::Proportional { why } => Some(("its work is taken to be in proportion to the batch", why)),
+            BatchScaling::Fixed { why } => Some(("batch 1 is the model as it is", why)),
+        };
+        if let Some((meaning, why)) = meaning {
             let label = &jobs[0].graph;
-            self.console.warn(&format!(
-                "{label}: its batch dimension cannot be followed, so that its work is taken to be in proportion to the batch: {why}"
-            ));
+            self.console.warn(&format!("{label}: its batch dimension cannot be followed, so that {meaning}: {why}"));
         }
         self.warn_of_unknown(&prepared, &rows);
         rows
