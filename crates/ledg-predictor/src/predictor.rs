@@ -104,7 +104,8 @@ impl Predictor {
         Ok(self.latencies_and_penalty(h, graphs, platforms, queries, mode)?.0)
     }
 
-    /// Latencies of all queries, and for the sum readout the mean square of the nodes' deviations from their platform.
+    /// Latencies of all queries and, while the sum readout is trained, the mean square of the nodes' deviations from their
+    /// platform.
     ///
     /// # Shapes
     /// h (n, d_model) → ln seconds (queries), ()
@@ -123,8 +124,11 @@ impl Predictor {
             ReadoutLayer::Sum(readout) => {
                 let rows = Rows::new(graphs, platforms, queries, self.dtype)?;
                 let corrections = readout.corrections(h, &p, &rows, mode)?;
-                let penalty = readout.penalty(&corrections, &rows)?;
-                Ok((corrections.total.apply_op1(readout.total(&rows))?, Some(penalty)))
+                let penalty = match mode {
+                    Mode::Train(_) => Some(readout.penalty(&corrections, &rows)?),
+                    Mode::Eval => None,
+                };
+                Ok((corrections.total.apply_op1(readout.total(&rows))?, penalty))
             }
         }
     }

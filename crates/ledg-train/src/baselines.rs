@@ -94,9 +94,8 @@ fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
             bail!("{} records do not determine a linear fit with {d} terms", rows.len());
         }
         let row = a[pivot].clone();
-        for (i, other) in a.iter_mut().enumerate().filter(|(i, _)| *i != pivot) {
+        for (_, other) in a.iter_mut().enumerate().filter(|(i, _)| *i != pivot) {
             let factor = other[pivot] / row[pivot];
-            let _ = i;
             other.iter_mut().zip(&row).for_each(|(o, r)| *o -= factor * r);
         }
     }

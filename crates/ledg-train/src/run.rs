@@ -156,7 +156,15 @@ fn one(
     let started = std::time::Instant::now();
     let (training, test) = split(data, &experiment.split, fold)?;
     let prepared = prepare(data, &training.train, &experiment.model)?;
-    let trained = trainer::train(data, &prepared, &training, &experiment.train, seed, &dir, &bar)?;
+    let trained = trainer::train(&trainer::Training {
+        data,
+        prepared: &prepared,
+        set: &training,
+        config: &experiment.train,
+        seed,
+        dir: &dir,
+        bar: &bar,
+    })?;
     let pairs = trainer::predict(data, &prepared, &trained.weights, test.records())?;
     let test = test.records().iter().zip(&pairs);
     let result = RunResult {

@@ -47,39 +47,39 @@ pub struct Trained {
     pub n_parameters: usize,
 }
 
-/// Trains one model, from the checkpoint in `dir` if there is one.
-pub fn train(
-    data: &Dataset,
-    prepared: &PreparedData,
-    set: &TrainingSet,
-    config: &TrainConfig,
-    seed: u64,
-    dir: &Path,
-    bar: &ProgressBar,
-) -> Result<Trained> {
-    let (progress, n_parameters) = train_until(config.epochs, data, prepared, set, config, seed, dir, bar)?;
+/// One training: what is learned from, how, and where its checkpoint is kept.
+pub struct Training<'a> {
+    /// The measurements.
+    pub data: &'a Dataset,
+    /// The same, ready for the model.
+    pub prepared: &'a PreparedData,
+    /// Which records train and validate.
+    pub set: &'a TrainingSet,
+    /// The settings.
+    pub config: &'a TrainConfig,
+    /// Seed of weights and order.
+    pub seed: u64,
+    /// Folder of the checkpoint.
+    pub dir: &'a Path,
+    /// Shows the progress.
+    pub bar: &'a ProgressBar,
+}
+
+/// Trains one model, from its checkpoint if there is one.
+pub fn train(training: &Training) -> Result<Trained> {
+    let (progress, n_parameters) = train_until(training, training.config.epochs)?;
     ensure!(progress.best_epoch > 0, "no epoch had a finite validation error");
     Ok(Trained {
-        weights: CheckpointFiles::new(dir).load_best()?,
+        weights: CheckpointFiles::new(training.dir).load_best()?,
         epoch: progress.best_epoch,
         validation_mape: progress.best_validation_mape,
         n_parameters,
     })
 }
 
-/// Trains up to an epoch, from the checkpoint in `dir` if there is one. Returns the progress and the number of
-/// trainable numbers.
-#[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
-fn train_until(
-    until: usize,
-    data: &Dataset,
-    prepared: &PreparedData,
-    set: &TrainingSet,
-    config: &TrainConfig,
-    seed: u64,
-    dir: &Path,
-    bar: &ProgressBar,
-) -> Result<(Progress, usize)> {
+/// Trains up to an epoch, from the checkpoint if there is one. Returns the progress and the number of trainable numbers.
+fn train_until(training: &Training, until: usize) -> Result<(Progress, usize)> {
+    let &Training { data, prepared, set, config, seed, dir, bar } = training;
     let init = SeededInit::new(seed);
     let model = Predictor::load(&prepared.config, init.builder(DType::F32))?;
     let mut optimizer = AdamW::new(init.vars(), config.weight_decay, config.clip_norm, config.ema_decay)?;
@@ -309,11 +309,14 @@ mod tests {
         let prepared = prepare(&data, &set.train, &experiment.model).unwrap();
         let bar = ProgressBar::hidden();
         let (straight, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let config = &experiment.train;
-        let whole = train(&data, &prepared, &set, config, 5, straight.path(), &bar).unwrap();
-        let (half, _) = train_until(3, &data, &prepared, &set, config, 5, stopped.path(), &bar).unwrap();
+        let at = |dir| {
+            let (data, prepared, set, bar) = (&data, &prepared, &set, &bar);
+            Training { data, prepared, set, config: &experiment.train, seed: 5, dir, bar }
+        };
+        let whole = train(&at(straight.path())).unwrap();
+        let (half, _) = train_until(&at(stopped.path()), 3).unwrap();
         assert_eq!(half.epoch, 3);
-        let rest = train(&data, &prepared, &set, config, 5, stopped.path(), &bar).unwrap();
+        let rest = train(&at(stopped.path())).unwrap();
         assert_eq!(whole.epoch, rest.epoch);
         assert_eq!(whole.validation_mape, rest.validation_mape);
         for (name, weight) in &whole.weights {
@@ -333,7 +336,9 @@ mod tests {
         let set = synthetic::training_set(&data);
         let prepared = prepare(&data, &set.train, &experiment.model).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let trained = train(&data, &prepared, &set, &experiment.train, 1, dir.path(), &ProgressBar::hidden()).unwrap();
+        let (config, bar) = (&experiment.train, &ProgressBar::hidden());
+        let training = Training { data: &data, prepared: &prepared, set: &set, config, seed: 1, dir: dir.path(), bar };
+        let trained = train(&training).unwrap();
         let untrained = {
             let init = SeededInit::new(1);
             Predictor::load(&prepared.config, init.builder(DType::F32)).unwrap();
