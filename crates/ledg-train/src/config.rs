@@ -57,9 +57,9 @@ pub enum SplitConfig {
     Hardware {
         /// The device held out.
         held_out: String,
-        /// Seed by which validation families are chosen.
+        /// Seed by which validation graphs are chosen.
         seed: u64,
-        /// Share of the families on which the checkpoint is chosen, on the devices that are seen.
+        /// Share of the graphs on which the checkpoint is chosen, on the devices that are seen.
         validation: f64,
     },
     /// Nothing is held out for testing: for the model that ships.

@@ -50,11 +50,7 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
         SplitConfig::Hardware { held_out, validation, .. } => (BTreeSet::new(), Some(held_out), *validation),
         SplitConfig::None { validation, .. } => (BTreeSet::new(), None, *validation),
     };
-    let rest: Vec<&str> = families.iter().copied().filter(|f| !test_families.contains(f)).collect();
-    // Every k-th of the rest, so that the validation set too holds large and small families.
-    let every = (1.0 / share).round() as usize;
-    let validation_families: BTreeSet<&str> =
-        rest.iter().enumerate().filter(|(i, _)| i % every == fold % every).map(|(_, f)| *f).collect();
+    let validation = validation_graphs(data, config, &families, &test_families, *seed, fold, share);
     let mut training = TrainingSet { train: Vec::new(), validation: Vec::new() };
     let mut test = Vec::new();
     for (i, record) in data.records.iter().enumerate() {
@@ -62,7 +58,7 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
         let device = data.platforms[record.platform].device.as_str();
         if test_families.contains(family) || test_device == Some(device) {
             test.push(i);
-        } else if validation_families.contains(family) {
+        } else if validation.contains(&record.graph) {
             training.validation.push(i);
         } else {
             training.train.push(i);
@@ -74,6 +70,30 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
         ensure!(!test.is_empty(), "device `{device}` has no records to test on");
     }
     Ok((training, TestSet(test)))
+}
+
+/// Graphs whose records choose the checkpoint: every k-th of the families that are left or, where only the hardware is
+/// unseen and every family is to be seen, every k-th graph.
+fn validation_graphs(
+    data: &Dataset,
+    config: &SplitConfig,
+    families: &[&str],
+    test_families: &BTreeSet<&str>,
+    seed: u64,
+    fold: usize,
+    share: f64,
+) -> BTreeSet<usize> {
+    let every = (1.0 / share).round() as usize;
+    let is_kth = |i: usize| i % every == fold % every;
+    if let SplitConfig::Hardware { .. } = config {
+        let mut graphs: Vec<usize> = (0..data.graphs.len()).collect();
+        graphs.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        return graphs.into_iter().enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, g)| g).collect();
+    }
+    // In the order of the bands, so that the validation set too holds large and small families.
+    let rest = families.iter().filter(|f| !test_families.contains(*f));
+    let chosen: BTreeSet<&str> = rest.enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, f)| *f).collect();
+    (0..data.graphs.len()).filter(|&g| chosen.contains(data.graphs[g].family.as_str())).collect()
 }
 
 /// Families in an order that mixes large and small ones alike for every fold: shuffled within bands of similar size, so
