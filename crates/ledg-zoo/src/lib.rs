@@ -20,10 +20,13 @@ mod lstm;
 mod mobile;
 mod net;
 mod resnet;
+mod spaces;
 mod swin;
 mod text;
 mod unet;
 mod vit;
+
+pub use spaces::{accel_nasbench, fbnet, nasbench101, nasbench201};
 
 use std::collections::BTreeMap;
 
@@ -71,6 +74,16 @@ pub enum ZooError {
         size: u64,
         /// What it must be.
         why: &'static str,
+    },
+    /// A search space has no network of that description.
+    #[error("{space} has no network `{text}`: {why}")]
+    BadArchitecture {
+        /// The search space or family.
+        space: &'static str,
+        /// What was given.
+        text: String,
+        /// What it must be.
+        why: String,
     },
     /// The network breaks a rule of graphs.
     #[error(transparent)]

@@ -4,23 +4,23 @@ use crate::net::{Act, Map, Net, Window};
 use crate::{ZooConfig, ZooError};
 
 /// One inverted residual.
-struct Block {
-    kernel: u64,
-    stride: u64,
-    expanded: u64,
-    out: u64,
-    act: Act,
-    squeeze: Option<Squeeze>,
+pub(crate) struct Block {
+    pub kernel: u64,
+    pub stride: u64,
+    pub expanded: u64,
+    pub out: u64,
+    pub act: Act,
+    pub squeeze: Option<Squeeze>,
 }
 
 /// Squeeze-and-excitation.
-struct Squeeze {
-    channels: u64,
-    inner: Act,
-    gate: &'static str,
+pub(crate) struct Squeeze {
+    pub channels: u64,
+    pub inner: Act,
+    pub gate: &'static str,
 }
 
-fn inverted_residual(net: &mut Net, x: Map, block: &Block) -> Map {
+pub(crate) fn inverted_residual(net: &mut Net, x: Map, block: &Block) -> Map {
     let mut y = x;
     if block.expanded != x.channels {
         y = net.conv_norm(y, block.expanded, Window::same(1, 1), block.act);
@@ -105,7 +105,7 @@ pub(crate) fn mobilenet_v3_large(net: &mut Net, config: &ZooConfig) -> Result<()
 }
 
 /// The nearest multiple of 8, not more than a tenth below.
-fn divisible(channels: u64) -> u64 {
+pub(crate) fn divisible(channels: u64) -> u64 {
     let near = ((channels + 4) / 8 * 8).max(8);
     if near * 10 < channels * 9 { near + 8 } else { near }
 }

@@ -154,6 +154,23 @@ impl Net {
         self.act(x, act)
     }
 
+    /// A convolution without bias, where a norm or an addition of its own follows.
+    pub(crate) fn conv_without_bias(&mut self, x: Map, channels: u64, window: Window) -> Map {
+        let name = self.next_name("Conv");
+        let shape = [channels, x.channels / window.groups, window.kernel, window.kernel];
+        let weight = self.weight(format!("{name}.weight"), &shape);
+        Map { id: self.op("Conv", conv_attrs(window), &[x.id, weight]), channels }
+    }
+
+    /// A norm that no convolution precedes, and that stays.
+    pub(crate) fn batch_norm(&mut self, x: Map) -> Map {
+        let name = self.next_name("BatchNormalization");
+        let [weight, bias, mean, var] = ["weight", "bias", "running_mean", "running_var"]
+            .map(|part| self.weight(format!("{name}.{part}"), &[x.channels]));
+        let attrs = Attrs::new().with("epsilon", Attr::Float(1e-5)).with("momentum", Attr::Float(0.9));
+        Map { id: self.op("BatchNormalization", attrs, &[x.id, weight, bias, mean, var]), ..x }
+    }
+
     fn conv_named(&mut self, x: Map, channels: u64, window: Window, bias: &str) -> Map {
         let name = self.next_name("Conv");
         let Window { kernel, groups, .. } = window;
@@ -275,7 +292,7 @@ fn two(n: u64) -> Attr {
     Attr::Ints(vec![n as i64; 2])
 }
 
-pub(crate) fn conv_attrs(w: Window) -> Attrs {
+fn conv_attrs(w: Window) -> Attrs {
     Attrs::new()
         .with("dilations", two(1))
         .with("group", Attr::Int(w.groups as i64))

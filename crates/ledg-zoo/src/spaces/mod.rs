@@ -1,0 +1,32 @@
+//! Search spaces and families with parameters: networks by the thousand, each from a few numbers.
+//!
+//! **Invariant:** the same description gives the same graph; what a description cannot mean is an error that quotes it.
+
+pub mod accel_nasbench;
+pub mod fbnet;
+pub mod nasbench101;
+pub mod nasbench201;
+
+use std::collections::BTreeMap;
+
+use ledg_graph::Graph;
+use ledg_onnx::{OnnxOptions, WriteOptions, import_bytes, to_onnx};
+
+use crate::ZooError;
+use crate::net::Net;
+
+/// Writes a network down and reads it back, as every graph of the zoo: what a user's file of it gives.
+pub(crate) fn imported(
+    name: &str,
+    generate: impl FnOnce(&mut Net) -> Result<(), ZooError>,
+) -> Result<Graph, ZooError> {
+    let mut net = Net::new(name, BTreeMap::new());
+    generate(&mut net)?;
+    let bytes = to_onnx(&net.finish()?, &WriteOptions::default())?;
+    Ok(import_bytes(name, bytes.into(), &OnnxOptions::default())?.graph)
+}
+
+/// An error about a description of a network.
+pub(crate) fn bad(space: &'static str, text: &str, why: impl Into<String>) -> ZooError {
+    ZooError::BadArchitecture { space, text: text.to_owned(), why: why.into() }
+}
