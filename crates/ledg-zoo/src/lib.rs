@@ -26,7 +26,7 @@ mod text;
 mod unet;
 mod vit;
 
-pub use spaces::{accel_nasbench, fbnet, nasbench101, nasbench201};
+pub use spaces::{accel_nasbench, fbnet, nasbench101, nasbench201, operators};
 
 use std::collections::BTreeMap;
 

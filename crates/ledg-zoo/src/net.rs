@@ -71,6 +71,10 @@ impl Net {
         Map { id: self.builder.input("input", DType::F32, &[batch, 3, side, side]), channels: 3 }
     }
 
+    pub(crate) fn input(&mut self, name: &str, dtype: DType, shape: &[u64]) -> ValueId {
+        self.builder.input(name, dtype, shape)
+    }
+
     pub(crate) fn tokens(&mut self, name: &str, batch: u64, sequence: u64) -> ValueId {
         self.builder.input(name, DType::I64, &[batch, sequence])
     }

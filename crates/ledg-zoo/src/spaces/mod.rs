@@ -6,6 +6,7 @@ pub mod accel_nasbench;
 pub mod fbnet;
 pub mod nasbench101;
 pub mod nasbench201;
+pub mod operators;
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,7 @@ use crate::ZooError;
 use crate::net::Net;
 
 /// Writes a network down and reads it back, as every graph of the zoo: what a user's file of it gives.
-pub(crate) fn imported(
-    name: &str,
-    generate: impl FnOnce(&mut Net) -> Result<(), ZooError>,
-) -> Result<Graph, ZooError> {
+pub(crate) fn imported(name: &str, generate: impl FnOnce(&mut Net) -> Result<(), ZooError>) -> Result<Graph, ZooError> {
     let mut net = Net::new(name, BTreeMap::new());
     generate(&mut net)?;
     let bytes = to_onnx(&net.finish()?, &WriteOptions::default())?;

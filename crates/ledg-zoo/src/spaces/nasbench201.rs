@@ -154,7 +154,12 @@ pub fn build(cell: &Cell, config: &Config) -> Result<Graph, ZooError> {
         return Err(ZooError::BadSize { name: SPACE, what, size, why: "it must be at least 1" });
     }
     if config.image == 0 || !config.image.is_multiple_of(4) {
-        return Err(ZooError::BadSize { name: SPACE, what: "image", size: config.image, why: "it must be a multiple of 4" });
+        return Err(ZooError::BadSize {
+            name: SPACE,
+            what: "image",
+            size: config.image,
+            why: "it must be a multiple of 4",
+        });
     }
     imported(&format!("nasbench201-{:05}", cell.code()), |net| {
         network(net, cell, config);
