@@ -20,8 +20,11 @@ use crate::net::Net;
 pub(crate) fn imported(name: &str, generate: impl FnOnce(&mut Net) -> Result<(), ZooError>) -> Result<Graph, ZooError> {
     let mut net = Net::new(name, BTreeMap::new());
     generate(&mut net)?;
-    let bytes = to_onnx(&net.finish()?, &WriteOptions::default())?;
-    Ok(import_bytes(name, bytes.into(), &OnnxOptions::default())?.graph)
+    let graph = net.finish()?;
+    let bytes = to_onnx(&graph, &WriteOptions::default())?;
+    // Single operators are too short for the importer to tell weights by their use.
+    let inputs = graph.inputs().iter().map(|&v| graph.value(v).name.clone()).collect();
+    Ok(import_bytes(name, bytes.into(), &OnnxOptions { inputs: Some(inputs), ..OnnxOptions::default() })?.graph)
 }
 
 /// An error about a description of a network.
