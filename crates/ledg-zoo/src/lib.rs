@@ -26,7 +26,7 @@ mod text;
 mod unet;
 mod vit;
 
-pub use spaces::{accel_nasbench, fbnet, nasbench101, nasbench201, operators};
+pub use spaces::{accel_nasbench, families, fbnet, nasbench101, nasbench201, operators};
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ pub enum ZooError {
 type Generator = fn(&mut Net, &ZooConfig) -> Result<(), ZooError>;
 
 /// All networks by name.
-const NETWORKS: [(&str, Generator); 20] = [
+const NETWORKS: [(&str, Generator); 21] = [
     ("alexnet", classic::alexnet),
     ("bert_base", text::bert_base),
     ("convnext_tiny", convnext::convnext_tiny),
@@ -105,6 +105,7 @@ const NETWORKS: [(&str, Generator); 20] = [
     ("googlenet", classic::googlenet),
     ("gpt2", text::gpt2),
     ("lstm_classifier", lstm::lstm_classifier),
+    ("mnasnet1_0", mobile::mnasnet1_0),
     ("mobilenet_v2", mobile::mobilenet_v2),
     ("mobilenet_v3_large", mobile::mobilenet_v3_large),
     ("resnet18", resnet::resnet18),

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use ledg_graph::{Attr, Attrs, ConstData, DType, Graph, GraphBuilder, GraphError, OpType, Shape, ValueId};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// A feature map or a sequence of vectors: a value and the number of its channels.
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +58,39 @@ pub(crate) struct Net {
     constants: usize,
     /// Shapes to declare, by value name.
     shapes: BTreeMap<String, Shape>,
+    /// Draws sizes around those of the network; none: the network itself.
+    vary: Option<ChaCha8Rng>,
 }
 
 impl Net {
     pub(crate) fn new(name: &str, shapes: BTreeMap<String, Shape>) -> Self {
-        Net { builder: GraphBuilder::new(name), nodes: 0, constants: 0, shapes }
+        Net { builder: GraphBuilder::new(name), nodes: 0, constants: 0, shapes, vary: None }
+    }
+
+    /// A network whose sizes are drawn around those that the generator asks for.
+    pub(crate) fn varied(mut self, seed: u64) -> Self {
+        self.vary = Some(ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+
+    /// So many channels; varied: 0.2 to 1.8 times as many, as nn-Meter draws them.
+    pub(crate) fn channels(&mut self, usual: u64) -> u64 {
+        let Some(rng) = &mut self.vary else { return usual };
+        ((usual as f64 * rng.random_range(0.2..1.8)).round() as u64).max(1)
+    }
+
+    /// A kernel of that size; varied: any odd one from 3 to 7. A kernel of 1 stays.
+    pub(crate) fn kernel(&mut self, usual: u64) -> u64 {
+        match &mut self.vary {
+            Some(rng) if usual > 1 => 3 + 2 * rng.random_range(0..3),
+            _ => usual,
+        }
+    }
+
+    /// So many layers; varied: up to one more or less, but one.
+    pub(crate) fn depth(&mut self, usual: usize) -> usize {
+        let Some(rng) = &mut self.vary else { return usual };
+        (usual + rng.random_range(0..3)).saturating_sub(1).max(1)
     }
 
     pub(crate) fn finish(self) -> Result<Graph, GraphError> {

@@ -7,7 +7,7 @@ use ledg_zoo::{ZooConfig, build, names};
 
 /// Name, parameters, multiply-adds in 10⁹ (0: nobody publishes them). torchvision's own figures (`_docs` of its weights),
 /// Hugging Face's for the language models, and for U-Net those of the common PyTorch implementation.
-const PUBLISHED: [(&str, u64, f64); 17] = [
+const PUBLISHED: [(&str, u64, f64); 18] = [
     ("alexnet", 61_100_840, 0.714),
     ("bert_base", 109_482_240, 0.0),
     ("convnext_tiny", 28_589_128, 4.456),
@@ -15,6 +15,7 @@ const PUBLISHED: [(&str, u64, f64); 17] = [
     ("efficientnet_b0", 5_288_548, 0.386),
     ("googlenet", 6_624_904, 1.498),
     ("gpt2", 124_439_808, 0.0),
+    ("mnasnet1_0", 4_383_312, 0.314),
     ("mobilenet_v2", 3_504_872, 0.301),
     ("mobilenet_v3_large", 5_483_032, 0.217),
     ("resnet18", 11_689_512, 1.814),

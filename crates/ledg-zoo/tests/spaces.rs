@@ -4,8 +4,9 @@ mod count;
 
 use count::{gmacs, params};
 use ledg_graph::Graph;
+use ledg_zoo::families::Family;
 use ledg_zoo::nasbench201::{Cell, ZeroEdges};
-use ledg_zoo::{accel_nasbench, fbnet, nasbench101, nasbench201};
+use ledg_zoo::{accel_nasbench, families, fbnet, nasbench101, nasbench201};
 
 fn nb201(text: &str, zeros: ZeroEdges) -> Graph {
     let config = nasbench201::Config { zeros, ..nasbench201::Config::default() };
@@ -132,4 +133,19 @@ fn nasbench101_by_hand() {
     assert!(error("010001", "-1-0--2").contains("9 digits"));
     assert!(error("010001100", "-1-0--2").contains("earlier to a later"));
     assert!(error("001000000", "-1-0--2").contains("on a way"));
+}
+
+#[test]
+fn families_vary_by_seed_and_scale_with_the_batch() {
+    for family in Family::ALL {
+        let graphs: Vec<Graph> = (0..8).map(|seed| families::build(family, seed, 1).unwrap()).collect();
+        let sizes: std::collections::BTreeSet<u64> = graphs.iter().map(params).collect();
+        assert!(sizes.len() >= 7, "{}: {sizes:?}", family.name());
+        let again = families::build(family, 3, 1).unwrap();
+        assert_eq!(again.content_hash(), graphs[3].content_hash(), "{}", family.name());
+        let four = families::build(family, 3, 4).unwrap();
+        assert_eq!(macs(&four), 4 * macs(&again), "{}", family.name());
+        assert!(graphs.iter().all(|g| g.values().iter().all(|v| v.shape.is_some())), "{}", family.name());
+        assert_eq!(Family::from_name(family.name()), Some(family));
+    }
 }

@@ -3,6 +3,7 @@
 //! **Invariant:** the same description gives the same graph; what a description cannot mean is an error that quotes it.
 
 pub mod accel_nasbench;
+pub mod families;
 pub mod fbnet;
 pub mod nasbench101;
 pub mod nasbench201;
@@ -18,7 +19,16 @@ use crate::net::Net;
 
 /// Writes a network down and reads it back, as every graph of the zoo: what a user's file of it gives.
 pub(crate) fn imported(name: &str, generate: impl FnOnce(&mut Net) -> Result<(), ZooError>) -> Result<Graph, ZooError> {
-    let mut net = Net::new(name, BTreeMap::new());
+    let net = Net::new(name, BTreeMap::new());
+    imported_from(name, net, generate)
+}
+
+/// The same, into a net that was begun.
+pub(crate) fn imported_from(
+    name: &str,
+    mut net: Net,
+    generate: impl FnOnce(&mut Net) -> Result<(), ZooError>,
+) -> Result<Graph, ZooError> {
     generate(&mut net)?;
     let graph = net.finish()?;
     let bytes = to_onnx(&graph, &WriteOptions::default())?;
