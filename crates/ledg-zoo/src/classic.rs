@@ -17,9 +17,8 @@ pub(crate) fn alexnet(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError>
     ];
     for (channels, window, pooled) in layers {
         let channels = net.channels(channels);
-        // The first window is not padded to keep the extent; a varied one fits as the usual one does.
-        let kernel = if window.stride == 1 { net.kernel(window.kernel) } else { window.kernel };
-        let window = if window.stride == 1 { Window::same(kernel, 1) } else { window };
+        // The first window is padded to give 55, which the classifier is made for; it stays.
+        let window = if window.stride == 1 { Window::same(net.kernel(window.kernel), 1) } else { window };
         x = net.conv(x, channels, window);
         x = net.act(x, Act::Relu);
         if pooled {

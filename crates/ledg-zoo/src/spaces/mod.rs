@@ -8,14 +8,14 @@ pub mod fbnet;
 pub mod nasbench101;
 pub mod nasbench201;
 pub mod operators;
+pub mod transformers;
 
 use std::collections::BTreeMap;
 
 use ledg_graph::Graph;
-use ledg_onnx::{OnnxOptions, WriteOptions, import_bytes, to_onnx};
 
-use crate::ZooError;
 use crate::net::Net;
+use crate::{ZooError, read_back};
 
 /// Writes a network down and reads it back, as every graph of the zoo: what a user's file of it gives.
 pub(crate) fn imported(name: &str, generate: impl FnOnce(&mut Net) -> Result<(), ZooError>) -> Result<Graph, ZooError> {
@@ -30,11 +30,7 @@ pub(crate) fn imported_from(
     generate: impl FnOnce(&mut Net) -> Result<(), ZooError>,
 ) -> Result<Graph, ZooError> {
     generate(&mut net)?;
-    let graph = net.finish()?;
-    let bytes = to_onnx(&graph, &WriteOptions::default())?;
-    // Single operators are too short for the importer to tell weights by their use.
-    let inputs = graph.inputs().iter().map(|&v| graph.value(v).name.clone()).collect();
-    Ok(import_bytes(name, bytes.into(), &OnnxOptions { inputs: Some(inputs), ..OnnxOptions::default() })?.graph)
+    read_back(name, &net.finish()?)
 }
 
 /// An error about a description of a network.

@@ -12,7 +12,7 @@ fn elements(graph: &Graph, wanted: impl Fn(&str) -> bool) -> u64 {
 pub fn params(graph: &Graph) -> u64 {
     let all = elements(graph, |_| true);
     let folded = elements(graph, |n| n.ends_with(".folded_bias"));
-    let buffers = elements(graph, |n| n.contains(".running_") || n.ends_with(".mask"));
+    let buffers = elements(graph, |n| n.contains(".running_") || n.ends_with(".mask") || n.starts_with("rotary."));
     let gathered = elements(graph, |n| n.ends_with(".position_bias"));
     all + folded - buffers - gathered + gathered / (49 * 49) * 169
 }
