@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Experiment;
-use crate::data::{Dataset, load_timm};
+use crate::data::{self, Dataset};
 use crate::prepare::prepare;
 use crate::split::split;
 use crate::{files, trainer};
@@ -71,7 +71,7 @@ pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Path
 /// The data of an experiment.
 pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
     let registry = HardwareRegistry::builtin();
-    load_timm(&experiment.data.timm, &experiment.data.hardware, &Describer::builtin()?, &registry)
+    data::load(&experiment.data, &Describer::builtin()?, &registry)
 }
 
 /// SHA-256 of what determines a run's outcome, seeds aside.
