@@ -1,12 +1,17 @@
 //! NAS-Bench-101 (Ying et al., 2019): cells of up to seven vertices, three stacks of three cells on images of 32.
 
 use ledg_graph::{Attrs, DType, Graph};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{bad, imported};
 use crate::ZooError;
 use crate::net::{Act, Map, Net, Window};
 
 const SPACE: &str = "NAS-Bench-101";
+
+const MOST_VERTICES: usize = 7;
+const MOST_EDGES: usize = 9;
 
 /// What a vertex between input and output does; convolutions have norm and ReLU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +79,25 @@ impl Cell {
         let bits = bits.filter(|b| b.len() == n * n);
         let bits = bits.ok_or_else(|| bad(SPACE, adjacency, format!("{n} vertices have {} digits 0 or 1", n * n)))?;
         Cell::new(bits.chunks(n).map(<[bool]>::to_vec).collect(), ops)
+    }
+
+    /// A cell drawn by a seed: seven vertices, at most nine edges, as the benchmark has them, drawn until it is one.
+    pub fn random(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        loop {
+            let n = rng.random_range(3..=MOST_VERTICES);
+            let mut edges = vec![vec![false; n]; n];
+            for (i, row) in edges.iter_mut().enumerate() {
+                row[i + 1..].iter_mut().for_each(|e| *e = rng.random_bool(0.4));
+            }
+            let ops = [VertexOp::Conv3x3, VertexOp::Conv1x1, VertexOp::MaxPool3x3];
+            let ops = (2..n).map(|_| ops[rng.random_range(0..3)]).collect();
+            if edges.iter().flatten().filter(|e| **e).count() <= MOST_EDGES {
+                if let Ok(cell) = Cell::new(edges, ops) {
+                    return cell;
+                }
+            }
+        }
     }
 
     fn n(&self) -> usize {
