@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** what is not named is not loaded, and leaves no trace in the settings' hash.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -35,6 +36,18 @@ pub struct DataConfig {
     /// NeuSight's single operators: `*.csv.xz`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neusight: Option<NeuSightConfig>,
+    /// A data set in NNLQP's layout: a list of labels and a folder of weightless ONNX files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nnlqp: Option<NnlqpConfig>,
+    /// Our own records, JSON by line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<RecordsConfig>,
+    /// Accuracies of NAS-Bench-201: `accuracy.csv`. Not together with latencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nasbench201_accuracy: Option<AccuracyConfig>,
+    /// Accuracies of NAS-Bench-101: `accuracy.csv.xz`. Not together with latencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nasbench101_accuracy: Option<AccuracyConfig>,
 }
 
 /// A table of networks by columns of devices.
@@ -71,13 +84,83 @@ pub struct NeuSightConfig {
     pub seed: u64,
 }
 
+/// A data set in NNLQP's layout.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NnlqpConfig {
+    /// Folder to which the list and the paths in it are relative.
+    pub path: PathBuf,
+    /// The list of labels: `gt.txt` or `gt_stage.txt`.
+    #[serde(default = "gt_stage")]
+    pub labels: String,
+    /// Platforms by their number in the list; `1` also where the list has no numbers.
+    #[serde(default = "gtx1660")]
+    pub platforms: BTreeMap<String, String>,
+    /// Families that take part; empty: all.
+    #[serde(default)]
+    pub families: Vec<String>,
+    /// How many graphs of each family take part, drawn by `seed`; all if it is left out.
+    #[serde(default)]
+    pub graphs_per_family: Option<usize>,
+    /// Seed by which graphs are drawn.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn gt_stage() -> String {
+    "gt_stage.txt".into()
+}
+
+/// The platform of NNLQP's unseen-structure data set.
+fn gtx1660() -> BTreeMap<String, String> {
+    BTreeMap::from([("1".into(), "gtx1660:fp32/nchw/tensorrt/trt7.1".into())])
+}
+
+/// Our own records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsConfig {
+    /// The list; graphs are relative to its folder.
+    pub path: PathBuf,
+}
+
+/// A table of accuracies.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccuracyConfig {
+    /// Folder of the table.
+    pub path: PathBuf,
+    /// Column of the accuracy: `cifar10_test_acc`, `val_acc_108`, ...
+    pub target: String,
+    /// How many networks take part, drawn by `seed`; all if it is left out.
+    #[serde(default)]
+    pub networks: Option<usize>,
+    /// Seed by which networks are drawn.
+    #[serde(default)]
+    pub seed: u64,
+}
+
 impl DataConfig {
     /// Refuses settings that no data set can follow from.
     pub fn check(&self) -> Result<()> {
         let tables = [&self.nasbench201, &self.nn_meter, &self.nnlqp_nasbench201, &self.fbnet, &self.accel_nasbench];
-        let is_any = self.timm.is_some() || self.neusight.is_some() || tables.iter().any(|t| t.is_some());
-        ensure!(is_any, "`data` names no data set");
+        let files = self.timm.is_some() || self.neusight.is_some() || self.nnlqp.is_some() || self.records.is_some();
+        let is_latency = files || tables.iter().any(|t| t.is_some());
+        let n_accuracy =
+            usize::from(self.nasbench201_accuracy.is_some()) + usize::from(self.nasbench101_accuracy.is_some());
+        ensure!(is_latency || n_accuracy > 0, "`data` names no data set");
+        ensure!(
+            usize::from(is_latency) + n_accuracy < 2,
+            "`data` names latencies and accuracies, or several accuracies"
+        );
         let empty = |n: Option<usize>| n == Some(0);
+        let accuracies = [&self.nasbench201_accuracy, &self.nasbench101_accuracy];
+        ensure!(
+            !accuracies.iter().any(|t| t.as_ref().is_some_and(|t| empty(t.networks))),
+            "`networks` must be at least 1"
+        );
+        let graphs = self.nnlqp.as_ref().and_then(|n| n.graphs_per_family);
+        ensure!(!empty(graphs), "`data.nnlqp.graphs_per_family` must be at least 1");
         ensure!(!tables.iter().any(|t| t.as_ref().is_some_and(|t| empty(t.networks))), "`networks` must be at least 1");
         ensure!(!self.neusight.as_ref().is_some_and(|n| empty(n.shapes)), "`data.neusight.shapes` must be at least 1");
         Ok(())

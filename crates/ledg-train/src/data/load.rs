@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::{DataConfig, NetworksConfig};
 use super::timm::load_timm;
-use super::{Dataset, accel_nasbench, fbnet, nasbench201, neusight};
+use super::{Dataset, accel_nasbench, fbnet, nasbench201, neusight, nnlqp, records};
 
 type Loader = fn(&NetworksConfig, &Describer, &HardwareRegistry) -> Result<Dataset>;
 
@@ -38,6 +38,14 @@ pub fn load(config: &DataConfig, describer: &Describer, registry: &HardwareRegis
     if let Some(operators) = &config.neusight {
         let part = neusight::load(operators, describer, registry).context("data.neusight")?;
         parts.push(("neusight", only(part, &config.hardware, registry)?));
+    }
+    if let Some(layout) = &config.nnlqp {
+        let part = nnlqp::load(layout, describer, registry).context("data.nnlqp")?;
+        parts.push(("nnlqp", only(part, &config.hardware, registry)?));
+    }
+    if let Some(list) = &config.records {
+        let part = records::load(list, describer, registry).context("data.records")?;
+        parts.push(("records", only(part, &config.hardware, registry)?));
     }
     joined(parts)
 }
@@ -82,6 +90,6 @@ fn joined(parts: Vec<(&str, Dataset)>) -> Result<Dataset> {
     let mut all = Dataset::default();
     parts.into_iter().for_each(|(_, part)| all.append(part));
     all.hash = hash;
-    ensure!(!all.records.is_empty(), "the data set has no records of the devices named in `data.hardware`");
+    ensure!(!all.records.is_empty(), "`data` has no latencies, or none of the devices named in `data.hardware`");
     Ok(all)
 }
