@@ -59,6 +59,9 @@ pub fn load(config: &NnlqpConfig, describer: &Describer, registry: &HardwareRegi
             records.push(Record { graph, platform: platforms.place(name)?, batch, latency_s, resolution_s: 0.0 });
         }
     }
+    for label in &networks {
+        files.read(&config.path.join(&label.path))?;
+    }
     let described = describe_all("NNLQP", &networks, describer, |label| {
         Ok(import_file(&config.path.join(&label.path), &OnnxOptions::default())?.graph)
     })?;
