@@ -92,10 +92,9 @@ impl Cell {
             }
             let ops = [VertexOp::Conv3x3, VertexOp::Conv1x1, VertexOp::MaxPool3x3];
             let ops = (2..n).map(|_| ops[rng.random_range(0..3)]).collect();
-            if edges.iter().flatten().filter(|e| **e).count() <= MOST_EDGES {
-                if let Ok(cell) = Cell::new(edges, ops) {
-                    return cell;
-                }
+            let n_edges = edges.iter().flatten().filter(|e| **e).count();
+            if let (..=MOST_EDGES, Ok(cell)) = (n_edges, Cell::new(edges, ops)) {
+                return cell;
             }
         }
     }
@@ -158,16 +157,17 @@ fn run_cell(net: &mut Net, x: Map, cell: &Cell, width: u64) -> Map {
     let channels = cell.channels(x.channels, width);
     let point = Window::same(1, 1);
     let mut vertices = vec![x];
-    for v in 1..last {
+    for (v, op) in (1..last).zip(&cell.ops) {
+        let width = channels[v];
         let sources: Vec<usize> = (1..v).filter(|&s| cell.edges[s][v]).collect();
-        let mut parts: Vec<Map> = sources.into_iter().map(|s| truncated(net, vertices[s], channels[v])).collect();
+        let mut parts: Vec<Map> = sources.into_iter().map(|s| truncated(net, vertices[s], width)).collect();
         if cell.edges[0][v] {
-            parts.push(net.conv_norm(x, channels[v], point, Act::Relu));
+            parts.push(net.conv_norm(x, width, point, Act::Relu));
         }
         let sum = sum(net, &parts);
-        vertices.push(match cell.ops[v - 1] {
-            VertexOp::Conv3x3 => net.conv_norm(sum, channels[v], Window::same(3, 1), Act::Relu),
-            VertexOp::Conv1x1 => net.conv_norm(sum, channels[v], point, Act::Relu),
+        vertices.push(match op {
+            VertexOp::Conv3x3 => net.conv_norm(sum, width, Window::same(3, 1), Act::Relu),
+            VertexOp::Conv1x1 => net.conv_norm(sum, width, point, Act::Relu),
             VertexOp::MaxPool3x3 => net.max_pool(sum, Window::same(3, 1), false),
         });
     }
