@@ -167,9 +167,74 @@ impl DataConfig {
     }
 }
 
+/// HELP's tables with HW-NAS-Bench's figures.
+const HELP: &str = "NAS-Bench-201 and FBNet latencies of HELP and HW-NAS-Bench (MIT), HayeonLee/HELP 45f70eb92d0d";
+
+impl DataConfig {
+    /// Where the data come from and under which licence, in the order of the fields, each once.
+    pub fn sources(&self) -> Vec<&'static str> {
+        let named = [
+            (
+                self.timm.is_some(),
+                "pytorch-image-models benchmark results (Apache-2.0), huggingface/pytorch-image-models aa4b5850c154",
+            ),
+            (self.nasbench201.is_some() || self.fbnet.is_some(), HELP),
+            (
+                self.nn_meter.is_some(),
+                "nn-Meter's NAS-Bench-201 latencies (MIT), microsoft/nn-Meter 28e982e3, 7a9aa1ba",
+            ),
+            (
+                self.nnlqp_nasbench201.is_some(),
+                "NNLQP's labels (MIT; NNLQP Apache-2.0), yuny220/NAR-Former-V2 c6cbc83de8ea",
+            ),
+            (self.accel_nasbench.is_some(), "Accel-NASBench (Apache-2.0), afzalxo/Accel-NASBench 42603572d530"),
+            (self.neusight.is_some(), "NeuSight's operator measurements (MIT), sitar-lab/NeuSight 6945927d9afc"),
+            (self.nnlqp.is_some(), "a data set in NNLQP's layout, as its owner licences it"),
+            (self.records.is_some(), "own measurements"),
+            (
+                self.nasbench201_accuracy.is_some(),
+                "NATS-Bench accuracies (no licence stated), v-tao/nats-bench-landscape b307ae5",
+            ),
+            (
+                self.nasbench101_accuracy.is_some(),
+                "NAS-Bench-101 accuracies (ISC), tiga1231/nasbench-vis 7aec0e7, a6f5839",
+            ),
+        ];
+        named.into_iter().filter(|(is_named, _)| *is_named).map(|(_, source)| source).collect()
+    }
+}
+
 impl NetworksConfig {
     /// A file of the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         Path::new(&self.path).join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DataConfig> {
+        let config: DataConfig = toml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn sources_are_those_of_the_named_sets() {
+        let config = parse("nasbench201 = { path = \"a\" }\nfbnet = { path = \"b\", networks = 3 }").unwrap();
+        assert_eq!(config.sources(), [HELP]);
+        let sources = parse("timm = \"a\"\nneusight = { path = \"b\" }").unwrap().sources();
+        assert!(sources.len() == 2 && sources[0].contains("Apache-2.0") && sources[1].contains("NeuSight"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let error = |text: &str| format!("{:#}", parse(text).unwrap_err());
+        assert!(error("").contains("names no data set"));
+        assert!(error("fbnet = { path = \"b\", networks = 0 }").contains("at least 1"));
+        assert!(error("fbnet = { path = \"b\", network = 5 }").contains("network"));
+        assert!(error("timm = \"a\"\nnasbench201_accuracy = { path = \"b\", target = \"c\" }").contains("accuracies"));
     }
 }
