@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use ledg_cost_model::Describer;
 
 use crate::config::Experiment;
 
@@ -103,7 +104,12 @@ fn main() -> Result<()> {
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
         Command::Data { config } => {
-            print!("{}", summary::of(&run::load_data(&Experiment::load(&config)?)?));
+            let experiment = Experiment::load(&config)?;
+            let text = match data::accuracy::load(&experiment.data, &Describer::builtin()?)? {
+                Some(accuracies) => summary::of_accuracies(&accuracies),
+                None => summary::of(&run::load_data(&experiment)?),
+            };
+            print!("{text}");
             Ok(())
         }
         Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {

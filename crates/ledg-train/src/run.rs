@@ -236,3 +236,20 @@ fn machine() -> String {
         info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reports of docs/results name the settings they were made with: settings that came later must not change them.
+    #[test]
+    fn published_experiments_keep_their_settings_hash() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for name in ["timm-families", "timm-unseen-gpu"] {
+            let report = std::fs::read_to_string(root.join(format!("docs/results/{name}.md"))).unwrap();
+            let experiment = Experiment::load(&root.join(format!("configs/experiments/{name}.toml"))).unwrap();
+            let hash = config_hash(&experiment).unwrap();
+            assert!(report.contains(&format!("settings {}.", &hash[..12])), "{name}: {hash}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::data::Dataset;
+use crate::data::accuracy::AccuracyDataset;
 
 /// Markdown tables by family and by platform.
 pub fn of(data: &Dataset) -> String {
@@ -53,6 +54,29 @@ pub fn of(data: &Dataset) -> String {
         );
     }
     out
+}
+
+/// Graphs, their sizes, and the range of their accuracies.
+pub fn of_accuracies(data: &AccuracyDataset) -> String {
+    let mut nodes: Vec<usize> = data.graphs.iter().map(|g| g.graph.nodes.len()).collect();
+    nodes.sort_unstable();
+    let mut shares = data.accuracies.clone();
+    shares.sort_by(f64::total_cmp);
+    let groups: BTreeSet<&str> = data.graphs.iter().map(|g| g.group.as_str()).collect();
+    let families: BTreeSet<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
+    let n = nodes.len();
+    format!(
+        "{n} graphs of {families:?} in {} groups; data {}\nnodes: least {}, median {}, most {}\naccuracy: least {:.4}, \
+         median {:.4}, most {:.4}\n",
+        groups.len(),
+        data.hash,
+        nodes[0],
+        nodes[n / 2],
+        nodes[n - 1],
+        shares[0],
+        shares[n / 2],
+        shares[n - 1]
+    )
 }
 
 #[cfg(test)]

@@ -17,24 +17,32 @@ fn macs(graph: &Graph) -> u64 {
     (gmacs(graph) * 1e9).round() as u64
 }
 
-/// An independent generator's figures (parameters with norms as 2C, convolutions and fully connected layers).
-const NB201: [(&str, u64, u64); 3] = [
+/// An independent generator's figures: parameters with norms as 2C, multiply-adds of convolutions and fully connected
+/// layers, nodes as exported.
+const NB201: [(&str, u64, u64, usize); 3] = [
     (
         "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
         129_306,
         15_647_360,
+        140,
     ),
-    ("|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|", 830_426, 117_883_520),
-    ("|nor_conv_1x1~0|+|none~0|nor_conv_1x1~1|+|none~0|nor_conv_1x1~1|nor_conv_1x1~2|", 185_306, 23_511_680),
+    (
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|",
+        830_426,
+        117_883_520,
+        185,
+    ),
+    ("|nor_conv_1x1~0|+|none~0|nor_conv_1x1~1|+|none~0|nor_conv_1x1~1|nor_conv_1x1~2|", 185_306, 23_511_680, 155),
 ];
 
 #[test]
 fn nasbench201_by_reference() {
-    for (text, parameters, multiply_adds) in NB201 {
+    for (text, parameters, multiply_adds, nodes) in NB201 {
         for zeros in [ZeroEdges::Run, ZeroEdges::Drop, ZeroEdges::Fold] {
             let graph = nb201(text, zeros);
             assert_eq!(params(&graph), parameters, "{text}");
             assert_eq!(macs(&graph), multiply_adds, "{text}");
+            assert!(zeros != ZeroEdges::Drop || graph.nodes().len() == nodes, "{text}: {}", graph.nodes().len());
         }
     }
 }
@@ -88,15 +96,16 @@ fn edges_that_nothing_needs_run_unless_they_are_dropped() {
 #[test]
 fn fbnet_by_reference() {
     let cases = [
-        ("7-8-1-8-4-8-8-8-7-4-1-4-7-3-2-7-3-2-4-2-4-5", 1_790_500, 67_605_376),
-        ("5-3-5-5-0-4-7-5-5-2-0-2-4-5-1-3-7-2-6-0-4-0", 1_695_572, 61_564_288),
-        ("4-4-4-1-0-2-7-8-2-3-6-3-6-1-7-6-0-6-8-8-0-7", 1_949_596, 66_041_088),
+        ("7-8-1-8-4-8-8-8-7-4-1-4-7-3-2-7-3-2-4-2-4-5", 1_790_500, 67_605_376, 118),
+        ("5-3-5-5-0-4-7-5-5-2-0-2-4-5-1-3-7-2-6-0-4-0", 1_695_572, 61_564_288, 154),
+        ("4-4-4-1-0-2-7-8-2-3-6-3-6-1-7-6-0-6-8-8-0-7", 1_949_596, 66_041_088, 121),
     ];
-    for (text, parameters, multiply_adds) in cases {
+    for (text, parameters, multiply_adds, nodes) in cases {
         let architecture = fbnet::Architecture::parse(text).unwrap();
         let graph = fbnet::build(&architecture, fbnet::Target::Cifar100, 1).unwrap();
         assert_eq!(params(&graph), parameters, "{text}");
         assert_eq!(macs(&graph), multiply_adds, "{text}");
+        assert_eq!(graph.nodes().len(), nodes, "{text}");
         fbnet::build(&architecture, fbnet::Target::ImageNet, 2).unwrap();
     }
     assert!(fbnet::Architecture::parse("1-2-3").is_err());
@@ -108,9 +117,10 @@ fn accel_nasbench_by_reference() {
     let stage = |(expansion, kernel, layers, squeeze)| accel_nasbench::Stage { expansion, kernel, layers, squeeze };
     let small = [(6, 3, 1), (4, 5, 2), (6, 3, 3), (6, 5, 3), (6, 5, 2), (1, 3, 2), (1, 3, 2)];
     let stages = small.map(|(e, k, l)| stage((e, k, l, false)));
-    for activation in [accel_nasbench::Activation::Silu, accel_nasbench::Activation::Relu] {
+    for (activation, nodes) in [(accel_nasbench::Activation::Silu, 110), (accel_nasbench::Activation::Relu, 82)] {
         let graph = accel_nasbench::build(&stages, activation, 1).unwrap();
         assert_eq!((params(&graph), macs(&graph)), (2_501_160, 375_723_888));
+        assert_eq!(graph.nodes().len(), nodes);
     }
     // EfficientNet-B0 is of this space, but for its first stage without expansion.
     let b0 = [(1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 3), (6, 5, 3), (6, 5, 4), (6, 3, 1)];

@@ -41,9 +41,9 @@ const fn fpga(name: &'static str, platform: &'static str) -> Column {
     Column { name, platform, quantity: Quantity::LatencyMs, activation: Activation::Relu }
 }
 
-/// The source states neither precision nor version; its RTX 3090 runs networks of a size at 0.6 of the rate that
-/// pytorch-image-models publishes for mixed precision, and at more than fp32 allows. The FPGAs' throughputs are left out:
-/// they are of several cores at once.
+/// The source states neither precision nor framework version of the GPUs. Mixed precision is an assumption: its RTX 3090
+/// runs such networks at 0.55 to 0.95 of the rate that pytorch-image-models publishes for EfficientNet-B0 under it. The
+/// versions are the devices' defaults. The FPGAs' throughputs are left out: they are of several cores at once.
 const COLUMNS: [Column; 6] = [
     gpu("throughput_a100", "a100:amp/nchw/eager"),
     gpu("throughput_3090", "rtx3090:amp/nchw/eager"),

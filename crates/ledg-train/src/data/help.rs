@@ -22,10 +22,10 @@ const fn device(name: &'static str, platform: &'static str) -> Device {
     Device { name, platform, batches: &[], zeros: ZeroEdges::Run, resolution_s: 0.0 }
 }
 
-/// HELP measured with PyTorch 1.8.1 and CUDA 10.2 (its README). Its phones run every edge of a cell, needed or not, as its
-/// GPUs do: a least-squares fit of operator counts gives dead convolutions the price of live ones, on GPUs, Xeons, PH-1,
-/// A50, S7, and for Eyeriss and the FPGA. Pixel 3 and Raspberry Pi 4 (HW-NAS-Bench, TFLite) do not run what the output does
-/// not need.
+/// HELP's README asks for PyTorch 1.8.1 and CUDA 10.2; that it measured with them, and on its phones with PyTorch at all, is
+/// inferred. A least-squares fit of operator counts gives dead convolutions the price of live ones on GPUs, Xeons, PH-1,
+/// A50, S7, and for Eyeriss and the FPGA: all of these run every edge of a cell, needed or not, as no converter leaves
+/// them. Pixel 3 and Raspberry Pi 4 (HW-NAS-Bench, TFLite) do not run what the output does not need.
 ///
 /// Pixel 3's and Raspberry Pi 4's times below 0.25 ms are cells without a way from input to output, whose network a
 /// converter folds into a constant.

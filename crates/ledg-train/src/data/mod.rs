@@ -1,6 +1,7 @@
 //! A data set is a list of (graph, platform, batch, latency); nothing downstream knows where it came from.
 
 mod accel_nasbench;
+pub mod accuracy;
 mod config;
 mod describe;
 mod fbnet;
@@ -8,6 +9,8 @@ mod help;
 mod load;
 mod nasbench201;
 mod neusight;
+mod nnlqp;
+mod records;
 mod source;
 #[cfg(test)]
 pub mod synthetic;

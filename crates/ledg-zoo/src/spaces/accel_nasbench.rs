@@ -1,6 +1,8 @@
 //! Accel-NASBench (Ahmad et al., 2024): networks between MnasNet and EfficientNet-B0 on images of 224.
 
 use ledg_graph::Graph;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{bad, imported};
 use crate::ZooError;
@@ -33,6 +35,17 @@ pub enum Activation {
     Silu,
     /// ReLU.
     Relu,
+}
+
+/// Stages drawn by a seed from what the benchmark has: expansions 1, 4, 6, kernels 3, 5, one to three blocks.
+pub fn random(seed: u64) -> [Stage; 7] {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    [(); 7].map(|()| Stage {
+        expansion: [1, 4, 6][rng.random_range(0..3)],
+        kernel: [3, 5][rng.random_range(0..2)],
+        layers: rng.random_range(1..=3),
+        squeeze: rng.random(),
+    })
 }
 
 /// The network of seven stages.

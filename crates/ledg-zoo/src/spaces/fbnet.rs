@@ -1,6 +1,8 @@
 //! FBNet (Wu et al., 2019) as HW-NAS-Bench measures it: 22 layers, each one of nine blocks.
 
 use ledg_graph::Graph;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{bad, imported};
 use crate::ZooError;
@@ -43,6 +45,14 @@ impl Architecture {
             text.split('-').map(|n| n.parse().ok().filter(|&n| usize::from(n) <= SKIP)).collect();
         let blocks = blocks.and_then(|b| <[u8; N_LAYERS]>::try_from(b).ok());
         blocks.map(Architecture).ok_or_else(|| bad(SPACE, text, "it is 22 numbers of 0 to 8 joined by -"))
+    }
+}
+
+impl Architecture {
+    /// An architecture drawn by a seed.
+    pub fn random(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        Architecture([(); N_LAYERS].map(|()| rng.random_range(0..=SKIP as u8)))
     }
 }
 

@@ -1,12 +1,17 @@
 //! NAS-Bench-101 (Ying et al., 2019): cells of up to seven vertices, three stacks of three cells on images of 32.
 
 use ledg_graph::{Attrs, DType, Graph};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{bad, imported};
 use crate::ZooError;
 use crate::net::{Act, Map, Net, Window};
 
 const SPACE: &str = "NAS-Bench-101";
+
+const MOST_VERTICES: usize = 7;
+const MOST_EDGES: usize = 9;
 
 /// What a vertex between input and output does; convolutions have norm and ReLU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +81,24 @@ impl Cell {
         Cell::new(bits.chunks(n).map(<[bool]>::to_vec).collect(), ops)
     }
 
+    /// A cell drawn by a seed: seven vertices, at most nine edges, as the benchmark has them, drawn until it is one.
+    pub fn random(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        loop {
+            let n = rng.random_range(3..=MOST_VERTICES);
+            let mut edges = vec![vec![false; n]; n];
+            for (i, row) in edges.iter_mut().enumerate() {
+                row[i + 1..].iter_mut().for_each(|e| *e = rng.random_bool(0.4));
+            }
+            let ops = [VertexOp::Conv3x3, VertexOp::Conv1x1, VertexOp::MaxPool3x3];
+            let ops = (2..n).map(|_| ops[rng.random_range(0..3)]).collect();
+            let n_edges = edges.iter().flatten().filter(|e| **e).count();
+            if let (..=MOST_EDGES, Ok(cell)) = (n_edges, Cell::new(edges, ops)) {
+                return cell;
+            }
+        }
+    }
+
     fn n(&self) -> usize {
         self.ops.len() + 2
     }
@@ -134,16 +157,17 @@ fn run_cell(net: &mut Net, x: Map, cell: &Cell, width: u64) -> Map {
     let channels = cell.channels(x.channels, width);
     let point = Window::same(1, 1);
     let mut vertices = vec![x];
-    for v in 1..last {
+    for (v, op) in (1..last).zip(&cell.ops) {
+        let width = channels[v];
         let sources: Vec<usize> = (1..v).filter(|&s| cell.edges[s][v]).collect();
-        let mut parts: Vec<Map> = sources.into_iter().map(|s| truncated(net, vertices[s], channels[v])).collect();
+        let mut parts: Vec<Map> = sources.into_iter().map(|s| truncated(net, vertices[s], width)).collect();
         if cell.edges[0][v] {
-            parts.push(net.conv_norm(x, channels[v], point, Act::Relu));
+            parts.push(net.conv_norm(x, width, point, Act::Relu));
         }
         let sum = sum(net, &parts);
-        vertices.push(match cell.ops[v - 1] {
-            VertexOp::Conv3x3 => net.conv_norm(sum, channels[v], Window::same(3, 1), Act::Relu),
-            VertexOp::Conv1x1 => net.conv_norm(sum, channels[v], point, Act::Relu),
+        vertices.push(match op {
+            VertexOp::Conv3x3 => net.conv_norm(sum, width, Window::same(3, 1), Act::Relu),
+            VertexOp::Conv1x1 => net.conv_norm(sum, width, point, Act::Relu),
             VertexOp::MaxPool3x3 => net.max_pool(sum, Window::same(3, 1), false),
         });
     }

@@ -1,6 +1,9 @@
 //! Transformers of any size: ViT, BERT, GPT-2, OPT, and decoders of Llama's kind.
 
 use ledg_graph::Graph;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{bad, imported};
 use crate::text::{bert, gpt2, opt};
@@ -24,6 +27,26 @@ pub enum Transformer {
     Opt(TextSizes),
     /// A decoder of Llama's kind.
     Llama(LlamaSizes, Phase),
+}
+
+/// A transformer drawn by a seed, and the input to read: kinds in turn, widths of whole heads of 64.
+pub fn random(seed: u64) -> (Transformer, ZooConfig) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let heads = rng.random_range(3..=20);
+    let (hidden, layers) = (64 * heads, rng.random_range(2..=24));
+    let text = TextSizes { hidden, heads, layers, vocabulary: 30_522, positions: 1024 };
+    let kv_heads = *(1..=heads).filter(|k| heads % k == 0).collect::<Vec<_>>().choose(&mut rng).unwrap_or(&heads);
+    let inner = hidden * rng.random_range(2..=4);
+    let llama = LlamaSizes { hidden, heads, kv_heads, layers, inner, vocabulary: 32_000, positions: 4096 };
+    let transformer = match seed % 6 {
+        0 => Transformer::Vit(VitSizes { hidden, heads, layers, patch: [14, 16, 32][rng.random_range(0..3)] }),
+        1 => Transformer::Bert(text),
+        2 => Transformer::Gpt2(text),
+        3 => Transformer::Opt(text),
+        4 => Transformer::Llama(llama, Phase::Prefill),
+        _ => Transformer::Llama(llama, Phase::Decode),
+    };
+    (transformer, ZooConfig { sequence: 1 << rng.random_range(4..=10), ..ZooConfig::default() })
 }
 
 /// The network of a transformer.
