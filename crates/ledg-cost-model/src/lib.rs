@@ -25,6 +25,7 @@ mod files;
 mod model;
 mod platform;
 mod records;
+pub mod text;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
 pub use calibrate::{Calibration, PlatformScale};
