@@ -89,7 +89,7 @@ pub const LEDG_ATTR_STRS: i32 = 6;
 pub const LEDG_NO_VALUE: u32 = 0xFFFF_FFFF;
 
 /// As a rank: the shape is not known.
-pub const LEDG_RANK_UNKNOWN: usize = usize::MAX;
+pub const LEDG_RANK_UNKNOWN: usize = 0xFFFF_FFFF;
 
 /// Most dimensions of a value, attributes or inputs or outputs of a node, and bytes of a name.
 const MAX_RANK: usize = 64;

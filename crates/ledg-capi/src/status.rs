@@ -17,46 +17,46 @@ use crate::text::ledg_str;
 pub type ledg_status = i32;
 
 /// Success.
-pub const LEDG_OK: ledg_status = 0;
+pub const LEDG_OK: i32 = 0;
 /// An argument that must not be NULL is NULL.
-pub const LEDG_E_NULL: ledg_status = -1;
+pub const LEDG_E_NULL: i32 = -1;
 /// An argument is out of its range, not finite, misaligned, or contradicts another.
-pub const LEDG_E_INVALID: ledg_status = -2;
+pub const LEDG_E_INVALID: i32 = -2;
 /// A string is not valid UTF-8.
-pub const LEDG_E_UTF8: ledg_status = -3;
+pub const LEDG_E_UTF8: i32 = -3;
 /// A `struct_size` is smaller than ABI 1.0 allows, or larger than this library knows while the unknown part is not zero.
-pub const LEDG_E_STRUCT_SIZE: ledg_status = -4;
+pub const LEDG_E_STRUCT_SIZE: i32 = -4;
 /// The library does not serve this version of the ABI.
-pub const LEDG_E_ABI: ledg_status = -5;
+pub const LEDG_E_ABI: i32 = -5;
 /// A count or size is beyond a limit.
-pub const LEDG_E_LIMIT: ledg_status = -6;
+pub const LEDG_E_LIMIT: i32 = -6;
 /// A file cannot be read or written.
-pub const LEDG_E_IO: ledg_status = -7;
+pub const LEDG_E_IO: i32 = -7;
 /// A text or file is malformed.
-pub const LEDG_E_PARSE: ledg_status = -8;
+pub const LEDG_E_PARSE: i32 = -8;
 /// A graph breaks a rule of graphs: a cycle, a dangling read, a name used twice, an impossible batch size.
-pub const LEDG_E_GRAPH: ledg_status = -9;
+pub const LEDG_E_GRAPH: i32 = -9;
 /// An operator that is not known. Ask for it to be reported instead if an estimate by tensor sizes will do.
-pub const LEDG_E_UNKNOWN_OP: ledg_status = -10;
+pub const LEDG_E_UNKNOWN_OP: i32 = -10;
 /// A dynamic dimension is not bound, or a symbol is bound that the model does not have.
-pub const LEDG_E_SYMBOL: ledg_status = -11;
+pub const LEDG_E_SYMBOL: i32 = -11;
 /// Hardware that is not known, or contradictory hardware files.
-pub const LEDG_E_HARDWARE: ledg_status = -12;
+pub const LEDG_E_HARDWARE: i32 = -12;
 /// Operator templates that do not parse, or that declare what exists.
-pub const LEDG_E_TEMPLATE: ledg_status = -13;
+pub const LEDG_E_TEMPLATE: i32 = -13;
 /// A model file that is damaged or was made for another version.
-pub const LEDG_E_MODEL: ledg_status = -14;
+pub const LEDG_E_MODEL: i32 = -14;
 /// An interval of that coverage cannot be given.
-pub const LEDG_E_INTERVAL: ledg_status = -15;
+pub const LEDG_E_INTERVAL: i32 = -15;
 /// Measured records that cannot be used or contradict each other.
-pub const LEDG_E_RECORDS: ledg_status = -16;
+pub const LEDG_E_RECORDS: i32 = -16;
 /// The call was cancelled.
-pub const LEDG_E_CANCELLED: ledg_status = -17;
+pub const LEDG_E_CANCELLED: i32 = -17;
 /// A defect of the library: an error that should not be possible. Please report it.
-pub const LEDG_E_INTERNAL: ledg_status = -18;
+pub const LEDG_E_INTERNAL: i32 = -18;
 /// A defect of the library: a panic, stopped at its border. Please report it. Handles that the call took may be freed
 /// but should not be used.
-pub const LEDG_E_PANIC: ledg_status = -19;
+pub const LEDG_E_PANIC: i32 = -19;
 
 /// Every code with its name.
 const NAMES: [(ledg_status, &CStr); 20] = [
