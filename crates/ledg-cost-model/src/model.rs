@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use candle_core::Tensor;
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
 use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, Query, QuotientGraph};
@@ -51,6 +52,9 @@ pub struct PreparedGraph {
     counts: Vec<f32>,
     /// Whether a template covers each class of nodes.
     known: Vec<bool>,
+    /// The part of the answers that depends on neither hardware nor batch size, by member, once it was asked for; with the
+    /// weights that computed it.
+    trunk: OnceLock<(Arc<Weights>, Vec<Tensor>)>,
 }
 
 impl PreparedGraph {
@@ -188,6 +192,7 @@ impl CostModel {
             counts: quotient.counts,
             known,
             described,
+            trunk: OnceLock::new(),
         })
     }
 
@@ -214,17 +219,30 @@ impl CostModel {
             self.weights.members[0].dtype(),
         )?;
         let mut members = Vec::with_capacity(self.weights.members.len());
-        for predictor in &self.weights.members {
-            let h = predictor.trunk(&graph.batch, &Mode::Eval)?;
-            members.push(match predictor.node_costs(&h, &graph.batch, &platforms, &queries)? {
+        let trunk = self.trunk(graph)?;
+        for (predictor, h) in self.weights.members.iter().zip(trunk.iter()) {
+            members.push(match predictor.node_costs(h, &graph.batch, &platforms, &queries)? {
                 Some(costs) => MemberAnswer::ByNode(costs),
                 None => {
-                    let ln = predictor.latencies(&h, &graph.batch, &platforms, &queries, &Mode::Eval)?;
+                    let ln = predictor.latencies(h, &graph.batch, &platforms, &queries, &Mode::Eval)?;
                     MemberAnswer::Total(ln.to_dtype(candle_core::DType::F64)?.to_vec1()?)
                 }
             });
         }
         (0..queries.len()).map(|q| self.estimate(graph, &members, q, &raw[q], options)).collect()
+    }
+
+    /// The trunk's output by member, computed once a graph. Threads that come at the same time compute the same bits.
+    fn trunk<'a>(&self, graph: &'a PreparedGraph) -> Result<Cow<'a, [Tensor]>> {
+        let mine = || graph.trunk.get().filter(|(weights, _)| Arc::ptr_eq(weights, &self.weights));
+        if let Some((_, trunk)) = mine() {
+            return Ok(Cow::Borrowed(trunk));
+        }
+        let members = self.weights.members.iter();
+        let trunk = members.map(|p| Ok(p.trunk(&graph.batch, &Mode::Eval)?)).collect::<Result<Vec<Tensor>>>()?;
+        // A graph that another model asked about first keeps that one's.
+        let _ = graph.trunk.set((Arc::clone(&self.weights), trunk.clone()));
+        Ok(Cow::Owned(trunk))
     }
 
     fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
