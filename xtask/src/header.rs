@@ -25,7 +25,8 @@ pub fn generate(root: &Path) -> anyhow::Result<String> {
 
 /// In the header's order: what a reader needs first comes first.
 const MODULES: [&str; 14] = [
-    "version", "status", "text", "error", "log", "cancel", "hardware", "model", "graph", "builder", "predict", "nodes", "explain", "records",
+    "version", "status", "text", "error", "log", "cancel", "hardware", "model", "graph", "builder", "predict", "nodes",
+    "explain", "records",
 ];
 
 /// Fails when the header is not what it should be.
