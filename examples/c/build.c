@@ -12,10 +12,10 @@ static ledg_str str(const char *text) {
     return s;
 }
 
-static void check(ledg_status status, ledg_error *error) {
+static void check(ledg_status status, ledg_error **error) {
     if (status != LEDG_OK) {
-        fprintf(stderr, "build: %s: %s\n", ledg_status_name(status).data, ledg_error_message(error).data);
-        ledg_error_free(error);
+        fprintf(stderr, "build: %s: %s\n", ledg_status_name(status).data, ledg_error_message(*error).data);
+        ledg_error_free(*error);
         exit(1);
     }
 }
@@ -43,7 +43,7 @@ static uint32_t op(ledg_builder *builder, const char *kind, const char *name, co
     node.n_outputs = 1;
     node.attrs = attrs;
     node.n_attrs = n_attrs;
-    check(ledg_builder_op(builder, &node, &id, &error), error);
+    check(ledg_builder_op(builder, &node, &id, &error), &error);
     return id;
 }
 
@@ -70,9 +70,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: build DEVICE\n");
         return 2;
     }
-    check(ledg_builder_new(str("tiny"), NULL, &builder, &error), error);
-    check(ledg_builder_input(builder, str("image"), LEDG_F32, image, 4, &in[0], &error), error);
-    check(ledg_builder_weight(builder, str("kernel"), LEDG_F32, kernel, 4, &in[1], &error), error);
+    check(ledg_builder_new(str("tiny"), NULL, &builder, &error), &error);
+    check(ledg_builder_input(builder, str("image"), LEDG_F32, image, 4, &in[0], &error), &error);
+    check(ledg_builder_weight(builder, str("kernel"), LEDG_F32, kernel, 4, &in[1], &error), &error);
     memset(&attr, 0, sizeof attr);
     attr.name = str("pads");
     attr.kind = LEDG_ATTR_INTS;
@@ -86,16 +86,16 @@ int main(int argc, char **argv) {
     attr.ints = axis;
     attr.len = 1;
     in[0] = op(builder, "Flatten", "flat", &value, 1, flat, 2, &attr, 1);
-    check(ledg_builder_weight(builder, str("matrix"), LEDG_F32, matrix, 2, &in[1], &error), error);
+    check(ledg_builder_weight(builder, str("matrix"), LEDG_F32, matrix, 2, &in[1], &error), &error);
     value = op(builder, "MatMul", "classify", in, 2, scores, 2, NULL, 0);
-    check(ledg_builder_output(builder, value, &error), error);
-    check(ledg_builder_finish(builder, &graph, &error), error);
+    check(ledg_builder_output(builder, value, &error), &error);
+    check(ledg_builder_finish(builder, &graph, &error), &error);
     ledg_builder_free(builder);
 
-    check(ledg_model_default(&model, &error), error);
-    check(ledg_registry_new(&registry, &error), error);
-    check(ledg_registry_get(registry, str(argv[1]), &hw, &error), error);
-    check(ledg_predict_nodes(model, graph, hw, 0, NULL, &costs, &error), error);
+    check(ledg_model_default(&model, &error), &error);
+    check(ledg_registry_new(&registry, &error), &error);
+    check(ledg_registry_get(registry, str(argv[1]), &hw, &error), &error);
+    check(ledg_predict_nodes(model, graph, hw, 0, NULL, &costs, &error), &error);
     n = ledg_node_costs_count(costs);
     latency_s = malloc(n * sizeof *latency_s);
     if (latency_s == NULL) {
@@ -105,7 +105,7 @@ int main(int argc, char **argv) {
     columns.struct_size = sizeof columns;
     columns.len = n;
     columns.latency_s = latency_s;
-    check(ledg_node_costs_columns(costs, &columns, &error), error);
+    check(ledg_node_costs_columns(costs, &columns, &error), &error);
     for (i = 0; i < n; i++) {
         ledg_str name = ledg_node_costs_name(costs, i), sentence = ledg_node_costs_sentence(costs, i);
         size_t n_origins = 0;

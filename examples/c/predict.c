@@ -12,11 +12,12 @@ static ledg_str str(const char *text) {
     return s;
 }
 
-/* Ends the program with the message of a failed call. */
-static void check(ledg_status status, ledg_error *error) {
+/* Ends the program with the message of a failed call. The error is passed by its place: C does not say whether an argument
+ * is read before or after the call beside it. */
+static void check(ledg_status status, ledg_error **error) {
     if (status != LEDG_OK) {
-        fprintf(stderr, "predict: %s: %s\n", ledg_status_name(status).data, ledg_error_message(error).data);
-        ledg_error_free(error);
+        fprintf(stderr, "predict: %s: %s\n", ledg_status_name(status).data, ledg_error_message(*error).data);
+        ledg_error_free(*error);
         exit(1);
     }
 }
@@ -47,11 +48,11 @@ int main(int argc, char **argv) {
     if (argc > 4) {
         batch_size = (uint64_t)strtoul(argv[4], NULL, 10);
     }
-    check(ledg_model_default(&model, &error), error);
-    check(ledg_registry_new(&registry, &error), error);
-    check(ledg_graph_from_onnx_file(str(argv[1]), NULL, &graph, &error), error);
+    check(ledg_model_default(&model, &error), &error);
+    check(ledg_registry_new(&registry, &error), &error);
+    check(ledg_graph_from_onnx_file(str(argv[1]), NULL, &graph, &error), &error);
     for (i = 0; i < 2; i++) {
-        check(ledg_registry_get(registry, str(argv[2 + i]), &hw[i], &error), error);
+        check(ledg_registry_get(registry, str(argv[2 + i]), &hw[i], &error), &error);
         platforms[i] = hw[i];
     }
 
@@ -73,7 +74,7 @@ int main(int argc, char **argv) {
     columns.hi_s = hi_s;
     columns.known = known;
     columns.status = status;
-    check(ledg_predict(model, &batch, NULL, &columns, &error), error);
+    check(ledg_predict(model, &batch, NULL, &columns, &error), &error);
 
     for (i = 0; i < 2; i++) {
         if (status[i] != LEDG_OK) {
