@@ -258,4 +258,107 @@ mod tests {
         // Ten that agree: k = 4/14 * 0.0225 / 0.25.
         assert!((shrunk_location(&[1.0; 10]) - 10.0 / (10.0 + 4.0 / 14.0 * 0.09)).abs() < 1e-12);
     }
+
+    mod with_the_default_model {
+        use ledg_graph::{Attrs, DType, Graph, GraphBuilder, Limits, OpType};
+
+        use super::super::*;
+        use crate::records::Outcome;
+        use crate::{HardwareRegistry, PredictOptions};
+
+        fn graph(channels: u64) -> Arc<Graph> {
+            let mut b = GraphBuilder::new(format!("conv {channels}"));
+            let x = b.input("x", DType::F32, &[4, 3, 32, 32]);
+            let w = b.weight("w", DType::F32, &[channels, 3, 3, 3]);
+            let y = b.activation("y", DType::F32, Some(&[4, channels, 30, 30]));
+            b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+            b.output(y);
+            Arc::new(b.finish().unwrap())
+        }
+
+        fn platform(spec: &str) -> Arc<Platform> {
+            Arc::new(HardwareRegistry::builtin().resolve(spec).unwrap())
+        }
+
+        fn predict(model: &CostModel, graph: &Graph, on: &Platform) -> crate::Estimate {
+            let prepared = model.prepare(graph).unwrap();
+            model.predict(&prepared, &[(on.clone(), 4)], &PredictOptions::default()).unwrap().swap_remove(0)
+        }
+
+        /// Records of a chip that takes `factor` times what the model says, give or take `noise`.
+        fn records(model: &CostModel, on: &Arc<Platform>, n: u64, factor: f64, noise: f64) -> Records {
+            let mut records = Records::new();
+            for i in 0..n {
+                let graph = graph(8 * (i + 1));
+                let off = if i % 2 == 0 { noise.exp() } else { (-noise).exp() };
+                let seconds = predict(model, &graph, on).latency_s * factor * off;
+                records.push(&graph, on, 4, Outcome::Runs(vec![seconds; 3])).unwrap();
+            }
+            records
+        }
+
+        #[test]
+        fn nothing_changes_nothing() {
+            let model = CostModel::default_model().unwrap();
+            let (t4, graph) = (platform("t4"), graph(16));
+            let mut failed = Records::new();
+            failed.push(&graph, &t4, 4, Outcome::Failed("no memory".into())).unwrap();
+            for records in [Records::new(), failed] {
+                let same = model.calibrate(&records).unwrap();
+                assert_eq!(predict(&same, &graph, &t4), predict(&model, &graph, &t4));
+                assert!(same.calibration().is_none());
+            }
+        }
+
+        #[test]
+        fn ten_records_set_the_level_and_the_interval_of_their_platform_alone() {
+            let model = CostModel::default_model().unwrap();
+            let (t4, other) = (platform("t4"), platform("rtx3090"));
+            let calibrated = model.calibrate(&records(&model, &t4, 12, 1.7, 0.02)).unwrap();
+            let held_out = graph(200);
+            let (before, after) = (predict(&model, &held_out, &t4), predict(&calibrated, &held_out, &t4));
+            assert!((after.latency_s / before.latency_s - 1.7).abs() < 0.05, "{}", after.latency_s / before.latency_s);
+            let width = |e: &crate::Estimate| (e.hi_s / e.lo_s).ln();
+            assert!(
+                after.calibrated && width(&after) < width(&before) / 2.0,
+                "records that agree give a narrow interval"
+            );
+            assert_eq!(predict(&calibrated, &held_out, &other), predict(&model, &held_out, &other));
+        }
+
+        #[test]
+        fn a_calibrated_model_and_its_records_survive_their_files() {
+            let model = CostModel::default_model().unwrap();
+            let t4 = platform("t4");
+            let records = records(&model, &t4, 3, 0.6, 0.1);
+            let text = records.to_jsonl().unwrap();
+            let again = Records::from_jsonl("r", &text, &HardwareRegistry::builtin(), Limits::default()).unwrap();
+            assert_eq!(again.rows(), records.rows());
+            let calibrated = model.calibrate(&again).unwrap();
+            let templates = ledg_template::TemplateSet::builtin().unwrap();
+            let loaded = CostModel::from_bytes(&calibrated.to_bytes().unwrap(), "m", templates).unwrap();
+            assert_eq!(predict(&loaded, &graph(40), &t4), predict(&calibrated, &graph(40), &t4));
+        }
+
+        #[test]
+        fn records_that_cannot_be_right_are_refused() {
+            let model = CostModel::default_model().unwrap();
+            let (t4, graph) = (platform("t4"), graph(16));
+            let push = |records: &mut Records, s: f64| records.push(&graph, &t4, 4, Outcome::Runs(vec![s])).unwrap();
+            let mut records = Records::new();
+            push(&mut records, 0.010);
+            push(&mut records, 0.014);
+            assert!(model.calibrate(&records).is_ok(), "a spread of runs is no contradiction");
+            push(&mut records, 0.016);
+            let message = model.calibrate(&records).err().unwrap().to_string();
+            assert!(message.starts_with("records 1 and 3 contradict each other: conv 16 on nvidia-t4"), "{message}");
+            let mut records = Records::new();
+            push(&mut records, 1e4);
+            let message = model.calibrate(&records).err().unwrap().to_string();
+            assert!(message.contains("not in seconds"), "{message}");
+            let bad = "{\"ledg_records\":1}\n{\"graph\":\"x\",\"hardware\":\"t4\",\"batch\":1,\"runs_s\":[1.0]}\n";
+            let error = Records::from_jsonl("r", bad, &HardwareRegistry::builtin(), Limits::default()).err().unwrap();
+            assert_eq!(error.to_string(), "records r, line 2: graph `x` is not defined on a line before");
+        }
+    }
 }
