@@ -39,8 +39,8 @@ pub unsafe extern "C" fn ledg_cancel_new(out: *mut *mut ledg_cancel, err: *mut *
 /// given it later at once. NULL is fine. Safe from any thread and from a signal handler.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_cancel_request(cancel: *const ledg_cancel) {
-    // SAFETY: NULL or a live flag, by the contract of handles.
     guard::value((), || {
+        // SAFETY: NULL or a live flag, by the contract of handles.
         if let Some(cancel) = unsafe { cancel.as_ref() } {
             cancel.requested.store(true, Ordering::Relaxed);
         }

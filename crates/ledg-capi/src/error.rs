@@ -48,8 +48,8 @@ pub unsafe extern "C" fn ledg_error_code(error: *const ledg_error) -> ledg_statu
 /// The message of an error, in English, NUL-terminated; empty for NULL. A view that lives as long as the error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_error_message(error: *const ledg_error) -> ledg_str {
-    // SAFETY: NULL or a live error, by the contract of handles.
     guard::value(ledg_str::EMPTY, || {
+        // SAFETY: NULL or a live error, by the contract of handles.
         unsafe { error.as_ref() }.map_or(ledg_str::EMPTY, |e| ledg_str::of_terminated(&e.message))
     })
 }

@@ -309,8 +309,8 @@ pub unsafe extern "C" fn ledg_graph_node_count(graph: *const ledg_graph) -> usiz
 /// the graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_graph_node_name(graph: *const ledg_graph, node: usize) -> ledg_str {
-    // SAFETY: NULL or a live graph, by the contract of handles.
     guard::value(ledg_str::EMPTY, || {
+        // SAFETY: NULL or a live graph, by the contract of handles.
         let node = unsafe { graph.as_ref() }.and_then(|g| g.graph.nodes().get(node));
         node.map_or(ledg_str::EMPTY, |n| ledg_str::of(&n.name))
     })
@@ -319,8 +319,8 @@ pub unsafe extern "C" fn ledg_graph_node_name(graph: *const ledg_graph, node: us
 /// Name of a graph, NUL-terminated; empty for NULL. A view that lives as long as the graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_graph_name(graph: *const ledg_graph) -> ledg_str {
-    // SAFETY: NULL or a live graph, by the contract of handles.
     guard::value(ledg_str::EMPTY, || {
+        // SAFETY: NULL or a live graph, by the contract of handles.
         unsafe { graph.as_ref() }.map_or(ledg_str::EMPTY, |g| ledg_str::of_terminated(&g.name))
     })
 }

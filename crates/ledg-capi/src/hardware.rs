@@ -189,8 +189,8 @@ pub unsafe extern "C" fn ledg_registry_count(registry: *const ledg_registry) -> 
 /// registry is added to or freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_name(registry: *const ledg_registry, index: usize) -> ledg_str {
-    // SAFETY: NULL or a live registry, by the contract of handles.
     guard::value(ledg_str::EMPTY, || {
+        // SAFETY: NULL or a live registry, by the contract of handles.
         let name = unsafe { registry.as_ref() }.and_then(|r| r.names.get(index));
         name.map_or(ledg_str::EMPTY, |n| ledg_str::of_terminated(n))
     })
@@ -266,8 +266,8 @@ pub unsafe extern "C" fn ledg_hw_from_toml(
 /// lives as long as the platform.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_hw_name(hw: *const ledg_hw) -> ledg_str {
-    // SAFETY: NULL or a live platform, by the contract of handles.
     guard::value(ledg_str::EMPTY, || {
+        // SAFETY: NULL or a live platform, by the contract of handles.
         unsafe { hw.as_ref() }.map_or(ledg_str::EMPTY, |h| ledg_str::of_terminated(&h.name))
     })
 }

@@ -103,6 +103,9 @@ pub unsafe extern "C" fn ledg_predict_nodes(
     }
 }
 
+/// A column of numbers: where it goes, its name, what it holds.
+type Column = (*mut f64, &'static str, fn(&NodeEstimate) -> f64);
+
 /// Number of rows; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_node_costs_count(costs: *const ledg_node_costs) -> usize {
@@ -178,7 +181,7 @@ pub unsafe extern "C" fn ledg_node_costs_columns(
             if columns.len < n {
                 return fail(LEDG_E_INVALID, format!("`columns.len` is {}, there are {n} rows", columns.len));
             }
-            let numbers: [(*mut f64, &str, fn(&NodeEstimate) -> f64); 5] = [
+            let numbers: [Column; 5] = [
                 (columns.latency_s, "columns.latency_s", |c| c.latency_s),
                 (columns.compute_s, "columns.compute_s", |c| c.compute_s),
                 (columns.issue_s, "columns.issue_s", |c| c.issue_s),

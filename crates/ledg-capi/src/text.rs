@@ -69,8 +69,8 @@ impl ledg_string {
 /// The text, NUL-terminated; empty for NULL. A view that lives as long as the string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_string_view(string: *const ledg_string) -> ledg_str {
-    // SAFETY: NULL or a live string, by the contract of handles.
     guard::value(ledg_str::EMPTY, || {
+        // SAFETY: NULL or a live string, by the contract of handles.
         unsafe { string.as_ref() }.map_or(ledg_str::EMPTY, |s| ledg_str::of_terminated(&s.text))
     })
 }

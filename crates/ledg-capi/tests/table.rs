@@ -276,7 +276,7 @@ fn batches_that_make_no_sense_are_told() {
             );
         }
     }
-    for coverage in [f64::NAN, f64::INFINITY, -0.5, 1.0, 2.0, f64::MIN_POSITIVE * -1.0] {
+    for coverage in [f64::NAN, f64::INFINITY, -0.5, 1.0, 2.0, -f64::MIN_POSITIVE] {
         predict_fails(&w, LEDG_E_INTERVAL, &good, &ledg_predict_opts { coverage, ..opts() }, whole, 4);
     }
     predict_fails(&w, LEDG_E_LIMIT, &good, &ledg_predict_opts { threads: u32::MAX, ..opts() }, whole, 4);
