@@ -10,8 +10,6 @@ mod graph;
 mod hardware;
 mod model_file;
 mod predict;
-mod table;
-mod units;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::calibrate::Calibration;
 use crate::conformal::ConformalTable;
 use crate::error::{CostModelError, Result};
 
@@ -46,6 +47,9 @@ pub struct BundleHeader {
     pub encoder_fingerprint: String,
     /// Scores that intervals come from.
     pub conformal: ConformalTable,
+    /// Corrections by platform, if the model was calibrated to records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Where the weights come from.
     pub provenance: Provenance,
 }
@@ -178,6 +182,10 @@ impl BundleHeader {
         if self.members == 0 || self.members > 64 {
             let why = format!("header: `members` is {}, must be 1 to 64", self.members);
             return Err(CostModelError::Bundle { origin: origin.into(), why });
+        }
+        if let Some(calibration) = &self.calibration {
+            let wrong = |why| CostModelError::Bundle { origin: origin.into(), why };
+            calibration.check().map_err(wrong)?;
         }
         Ok(())
     }

@@ -86,6 +86,7 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
         feature_schema: FEATURE_SCHEMA,
         encoder_fingerprint: encoder.fingerprint(),
         conformal,
+        calibration: None,
         provenance: Provenance {
             experiment: toml::to_string(experiment)?,
             data_hash: data.hash.clone(),
