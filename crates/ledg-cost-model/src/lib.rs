@@ -17,6 +17,7 @@
 mod bundle;
 mod conformal;
 mod describe;
+mod engine;
 mod error;
 mod estimate;
 mod explain;

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, Query, QuotientGraph};
+use ledg_predictor::{NodeCost, PlatformInput};
 use ledg_template::TemplateSet;
 use ledg_template::hardware::Platform;
 
 use crate::bundle::{Bundle, BundleHeader};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
+use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
 use crate::platform::RawPlatform;
@@ -21,7 +22,7 @@ static DEFAULT_BUNDLE: &[u8] = include_bytes!("../assets/default.ledg");
 /// A trained model. Immutable; share it by reference or [`Arc`].
 pub struct CostModel {
     header: BundleHeader,
-    members: Vec<Predictor>,
+    engine: Engine,
     encoder: Encoder,
     describer: Describer,
     /// Devices that the training data measured.
@@ -31,9 +32,7 @@ pub struct CostModel {
 /// A graph as this model takes it: described, embedded, identical nodes merged. Prepare once, ask often.
 pub struct PreparedGraph {
     described: DescribedGraph,
-    batch: GraphBatch,
-    class_of: Vec<u32>,
-    counts: Vec<f32>,
+    rows: Rows,
     /// Whether a template covers each class of nodes.
     known: Vec<bool>,
 }
@@ -43,6 +42,38 @@ impl PreparedGraph {
     pub fn described(&self) -> &DescribedGraph {
         &self.described
     }
+
+    /// A batch size in units of the batch that the graph's magnitudes are of.
+    fn batch(&self, batch: u64) -> Result<f64> {
+        let described = &self.described;
+        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
+        if batch == 0 {
+            return Err(impossible("it must be at least 1").into());
+        }
+        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
+            return Err(
+                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
+            );
+        }
+        Ok(batch as f64 / described.unit as f64)
+    }
+
+    fn costed(&self) -> Costed<'_> {
+        let rows = &self.rows;
+        Costed { name: &self.described.name, class_of: rows.class_of(), counts: rows.counts(), known: &self.known }
+    }
+}
+
+/// What an estimate needs of a graph.
+#[derive(Clone, Copy)]
+pub(crate) struct Costed<'a> {
+    pub name: &'a str,
+    /// The class of each node.
+    pub class_of: &'a [u32],
+    /// Number of nodes of each class.
+    pub counts: &'a [f32],
+    /// Whether a template covers each class.
+    pub known: &'a [bool],
 }
 
 impl CostModel {
@@ -66,13 +97,13 @@ impl CostModel {
     pub fn from_bytes(bytes: &[u8], origin: &str, templates: TemplateSet) -> Result<Self> {
         let encoder = Encoder::pretrained()?;
         let bundle = Bundle::from_bytes(bytes, origin, &templates, &encoder)?;
-        let members = bundle.predictors()?;
+        let engine = Engine::new(&bundle)?;
         let describer = Describer::new(templates, ledg_template::LowerOptions::default());
         let platforms = bundle.header.provenance.platforms.iter();
         let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
         Ok(CostModel {
             measured,
-            members,
+            engine,
             encoder: encoder.with_table(bundle.sentences)?,
             header: bundle.header,
             describer,
@@ -105,20 +136,12 @@ impl CostModel {
     /// What templates, encoder or predictor refuse in the graph.
     pub fn prepare(&self, graph: &Graph) -> Result<PreparedGraph> {
         let described = self.describer.describe(graph)?;
-        let config = &self.header.predictor;
-        let input = described.input(&self.encoder, &self.header.normalization)?;
-        let quotient = QuotientGraph::new(&input, config.attention, config.n_layers)?;
-        let mut known = vec![true; quotient.counts.len()];
-        for (node, &class) in described.nodes.iter().zip(&quotient.class_of) {
+        let rows = self.engine.graph(&described.input(&self.encoder, &self.header.normalization)?)?;
+        let mut known = vec![true; rows.counts().len()];
+        for (node, &class) in described.nodes.iter().zip(rows.class_of()) {
             known[class as usize] &= node.known;
         }
-        Ok(PreparedGraph {
-            batch: GraphBatch::new(&[&quotient], config, self.members[0].dtype())?,
-            class_of: quotient.class_of,
-            counts: quotient.counts,
-            known,
-            described,
-        })
+        Ok(PreparedGraph { rows, known, described })
     }
 
     /// Estimates a graph on platforms, each at its batch size, in the same order. The part that does not depend on
@@ -136,36 +159,16 @@ impl CostModel {
             return Ok(Vec::new());
         }
         let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
-        let queries: Vec<Query> =
-            on.iter().enumerate().map(|(i, &(_, batch))| self.query(graph, i, batch)).collect::<Result<_>>()?;
-        let platforms =
-            PlatformBatch::new(&self.platform_inputs(&raw)?, &self.header.predictor, self.members[0].dtype())?;
-        let mut members = Vec::with_capacity(self.members.len());
-        for predictor in &self.members {
-            let h = predictor.trunk(&graph.batch, &Mode::Eval)?;
-            members.push(match predictor.node_costs(&h, &graph.batch, &platforms, &queries)? {
-                Some(costs) => MemberAnswer::ByNode(costs),
-                None => {
-                    let ln = predictor.latencies(&h, &graph.batch, &platforms, &queries, &Mode::Eval)?;
-                    MemberAnswer::Total(ln.to_dtype(candle_core::DType::F64)?.to_vec1()?)
-                }
-            });
-        }
-        (0..queries.len()).map(|q| self.estimate(graph, &members, q, &raw[q], options)).collect()
+        let queries: Vec<(usize, f64)> =
+            on.iter().enumerate().map(|(i, &(_, batch))| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
+        let platforms = self.platforms(&raw)?;
+        let answers = self.engine.answer(&graph.rows, &platforms, &queries)?;
+        answers.iter().zip(&raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
     }
 
-    fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
-        let described = &graph.described;
-        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
-        if batch == 0 {
-            return Err(impossible("it must be at least 1").into());
-        }
-        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
-            return Err(
-                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
-            );
-        }
-        Ok(Query { graph: 0, platform, batch: batch as f64 / described.unit as f64 })
+    /// Platforms as the engine takes them.
+    pub(crate) fn platforms(&self, raw: &[RawPlatform]) -> Result<Platforms> {
+        self.engine.platforms(&self.platform_inputs(raw)?)
     }
 
     fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {
@@ -179,30 +182,32 @@ impl CostModel {
     }
 
     /// Combines the members' answers to one query: the geometric mean of their latencies.
-    fn estimate(
+    pub(crate) fn estimate(
         &self,
-        graph: &PreparedGraph,
-        members: &[MemberAnswer],
-        q: usize,
+        graph: Costed<'_>,
+        answers: &Answers,
         platform: &RawPlatform,
         options: &PredictOptions,
     ) -> Result<Estimate> {
-        let ln: Vec<f64> = members.iter().map(|m| m.ln_latency(q, &graph.counts)).collect();
+        let ln = &answers.ln_s;
         let n = ln.len() as f64;
         let mean = ln.iter().sum::<f64>() / n;
         let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
             let why = "the estimate is not finite: a magnitude of the graph is out of range";
-            return Err(CostModelError::Bundle { origin: graph.described.name.clone(), why: why.into() });
+            return Err(CostModelError::Bundle { origin: graph.name.to_owned(), why: why.into() });
         }
         let measured = self.has_measured(platform.device());
         let half = self.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
-        let classes = mean_costs(members, q, latency_s, &graph.counts);
-        let known =
-            if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
+        let all_known = graph.known.iter().all(|&k| k);
+        let classes = match &answers.classes {
+            Some(sum) if options.per_node || !all_known => Some(mean_costs(sum, latency_s, graph.counts)),
+            _ => None,
+        };
+        let known = if all_known { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
         let nodes = match (&classes, options.per_node) {
-            (Some(classes), true) => node_estimates(&graph.class_of, classes),
+            (Some(classes), true) => node_estimates(graph.class_of, classes),
             _ => Vec::new(),
         };
         let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
@@ -210,49 +215,14 @@ impl CostModel {
     }
 }
 
-/// One member's answer to all queries.
-enum MemberAnswer {
-    /// Costs by query and class of nodes.
-    ByNode(Vec<Vec<NodeCost>>),
-    /// ln seconds by query.
-    Total(Vec<f64>),
-}
-
-impl MemberAnswer {
-    fn ln_latency(&self, q: usize, counts: &[f32]) -> f64 {
-        match self {
-            MemberAnswer::ByNode(costs) => {
-                costs[q].iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum::<f64>().ln()
-            }
-            MemberAnswer::Total(ln) => ln[q],
-        }
-    }
-}
-
-/// Mean over the members of each class's cost, scaled so that the sum over all nodes is the latency.
-fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]) -> Option<Vec<NodeCost>> {
-    let mut sum = vec![NodeCost { compute_s: 0.0, issue_s: 0.0, memory_s: 0.0, launch_s: 0.0 }; counts.len()];
-    for member in members {
-        let MemberAnswer::ByNode(costs) = member else { return None };
-        for (total, cost) in sum.iter_mut().zip(&costs[q]) {
-            total.compute_s += cost.compute_s;
-            total.issue_s += cost.issue_s;
-            total.memory_s += cost.memory_s;
-            total.launch_s += cost.launch_s;
-        }
-    }
+/// Each class's cost, scaled so that the sum over all nodes is the latency.
+fn mean_costs(sum: &[NodeCost], latency_s: f64, counts: &[f32]) -> Vec<NodeCost> {
     let all: f64 = sum.iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum();
-    for cost in &mut sum {
-        cost.compute_s *= latency_s / all;
-        cost.issue_s *= latency_s / all;
-        cost.memory_s *= latency_s / all;
-        cost.launch_s *= latency_s / all;
-    }
-    Some(sum)
+    sum.iter().map(|cost| cost.scaled(latency_s / all)).collect()
 }
 
 /// Share of the latency, or of the nodes where the model has no costs by node, that templates cover.
-fn known_share(graph: &PreparedGraph, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
+fn known_share(graph: Costed<'_>, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
     let covered = |weight: &dyn Fn(usize) -> f64| -> f64 {
         let weights =
             (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c]));

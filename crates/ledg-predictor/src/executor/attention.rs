@@ -6,6 +6,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::levels::MAX_MASKS;
 use super::simd::{PANEL, add_scaled, dot, exp_all, padded};
 
 /// Where the parts of a row's projections are.
@@ -196,6 +197,3 @@ impl Row<'_> {
         mix.iter_mut().for_each(|x| *x /= total);
     }
 }
-
-/// Most masks an attention has (NN-Former's).
-const MAX_MASKS: usize = 4;

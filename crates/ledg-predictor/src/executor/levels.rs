@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** what determines a colour determines the row, up to a collision of 64-bit hashes.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::FixedState;
@@ -17,27 +18,32 @@ use crate::input::{GraphInput, NodeInput};
 
 /// The edge lists that attention uses, without the identity.
 pub(crate) struct Masks<'a> {
-    pub lists: Vec<std::borrow::Cow<'a, EdgeList>>,
+    lists: [Option<Cow<'a, EdgeList>>; MAX_MASKS],
     pub fathers: &'a EdgeList,
     attention: Attention,
 }
 
 impl<'a> Masks<'a> {
     pub fn new(relations: &'a Relations, attention: Attention) -> Self {
-        use std::borrow::Cow::{Borrowed, Owned};
+        let given = |list| Some(Cow::Borrowed(list));
         let lists = match attention {
             Attention::Dgsa | Attention::Fixed => {
-                vec![Borrowed(&relations.grandfathers), Borrowed(&relations.fathers), Borrowed(&relations.sons)]
+                [given(&relations.grandfathers), given(&relations.fathers), given(&relations.sons), None]
             }
-            Attention::NnFormer => vec![
-                Borrowed(&relations.sons),
-                Borrowed(&relations.fathers),
-                Owned(relations.siblings_by_father()),
-                Owned(relations.siblings_by_son()),
+            Attention::NnFormer => [
+                given(&relations.sons),
+                given(&relations.fathers),
+                Some(Cow::Owned(relations.siblings_by_father())),
+                Some(Cow::Owned(relations.siblings_by_son())),
             ],
-            Attention::Global | Attention::None => Vec::new(),
+            Attention::Global | Attention::None => [None, None, None, None],
         };
         Masks { lists, fathers: &relations.fathers, attention }
+    }
+
+    /// The lists, in the order in which the dynamic weights number them.
+    pub fn lists(&self) -> impl Iterator<Item = &EdgeList> {
+        self.lists.iter().flatten().map(|list| &**list)
     }
 
     /// Whether every node hears every node.
@@ -46,15 +52,18 @@ impl<'a> Masks<'a> {
     }
 }
 
+/// Most masks an attention has (NN-Former's).
+pub(crate) const MAX_MASKS: usize = 4;
+
 const NODE: FixedState = FixedState::with_seed(0x6c65_6467_6e6f_6465);
 const ROUND: FixedState = FixedState::with_seed(0x6c65_6467_7275_6e64);
 
-/// Colours at level 0, appended to `colours`.
-pub(crate) fn node_colours(graph: &GraphInput, colours: &mut Vec<u64>) {
-    // Sentences are shared between nodes; the last one hashed is remembered, and neighbours often have the same.
-    let mut known: Vec<(*const f32, u64)> = Vec::with_capacity(64);
+/// Colours at level 0, appended to `colours`; `known` is scratch memory.
+pub(crate) fn node_colours(graph: &GraphInput, known: &mut Vec<(usize, u64)>, colours: &mut Vec<u64>) {
+    // Equal sentences share one vector within a graph, so few are hashed.
+    known.clear();
     colours.extend(graph.nodes.iter().map(|node| {
-        let key = node.sentence.as_ptr();
+        let key = node.sentence.as_ptr().addr();
         let sentence = match known.iter().rev().find(|(k, _)| *k == key) {
             Some((_, hash)) => *hash,
             None => {
@@ -77,13 +86,13 @@ fn node_colour(node: &NodeInput, sentence: u64) -> u64 {
     hasher.finish()
 }
 
-/// Colours of the next level from those of this one, appended to `next`.
-pub(crate) fn refine(colours: &[u64], masks: &Masks<'_>, next: &mut Vec<u64>) {
-    let mut heard: Vec<u64> = Vec::with_capacity(16);
+/// Colours of the next level from those of this one, appended to `next`; `heard` is scratch memory.
+pub(crate) fn refine(colours: &[u64], masks: &Masks<'_>, heard: &mut Vec<u64>, next: &mut Vec<u64>) {
     if masks.global() {
+        heard.clear();
         heard.extend_from_slice(colours);
         heard.sort_unstable();
-        let all = ROUND.hash_one(cast_slice::<u64, u8>(&heard));
+        let all = ROUND.hash_one(cast_slice::<u64, u8>(heard));
         next.extend(colours.iter().map(|&own| ROUND.hash_one([own, all])));
         return;
     }
@@ -91,12 +100,12 @@ pub(crate) fn refine(colours: &[u64], masks: &Masks<'_>, next: &mut Vec<u64>) {
         heard.clear();
         heard.push(colours[i]);
         // Where dynamic weights are in use their fathers are a mask already.
-        for list in &masks.lists {
+        for list in masks.lists() {
             let from = heard.len();
             heard.extend(list.row(i).iter().map(|&j| colours[j as usize]));
             heard[from..].sort_unstable();
             heard.push(from as u64);
         }
-        ROUND.hash_one(cast_slice::<u64, u8>(&heard))
+        ROUND.hash_one(cast_slice::<u64, u8>(heard))
     }));
 }

@@ -66,6 +66,7 @@ pub struct GraphRows {
     class_of: Vec<u32>,
     /// By row of the store while a graph is gathered: its class.
     class_of_row: Vec<u32>,
+    row_of_class: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -161,13 +162,13 @@ impl Executor {
     /// Gathers the rows of one graph from the store, in order of first appearance.
     fn gather(&self, graph: &GraphInput, store: &Store, rows: &mut GraphRows) {
         const NONE: u32 = u32::MAX;
-        let GraphRows { nodes, lanes, classes, counts, class_of, class_of_row } = rows;
+        let GraphRows { nodes, lanes, classes, counts, class_of, class_of_row, row_of_class } = rows;
+        row_of_class.clear();
         class_of_row.clear();
         class_of_row.resize(store.heads.colours.len(), NONE);
         classes.clear();
         counts.clear();
         class_of.clear();
-        let mut row_of_class: Vec<u32> = Vec::with_capacity(graph.nodes.len().min(1024));
         for (node, &row) in graph.nodes.iter().zip(&store.scratch.rows) {
             let class = &mut class_of_row[row as usize];
             if *class == NONE {

@@ -45,6 +45,9 @@ pub(crate) struct Scratch {
     pub b: Vec<f32>,
     pub c: Vec<f32>,
     pub edges: Vec<(u64, u32)>,
+    /// Addresses of sentences and their hashes.
+    pub known: Vec<(usize, u64)>,
+    pub heard: Vec<u64>,
     pub attention: super::attention::Lists,
 }
 

@@ -83,7 +83,7 @@ impl Trunk {
         let masks = Masks::new(&graph.relations, self.attention);
         let Store { levels, heads, scratch } = store;
         scratch.colours.clear();
-        node_colours(graph, &mut scratch.colours);
+        node_colours(graph, &mut scratch.known, &mut scratch.colours);
         for (l, block) in self.blocks.iter().enumerate() {
             let (below, here) = levels.split_at_mut(l);
             let level = &mut here[0];
@@ -91,8 +91,8 @@ impl Trunk {
             if !scratch.new.is_empty() {
                 match below.last() {
                     None => {
-                        let Scratch { new, a, b, .. } = &mut *scratch;
-                        self.embed(arch, graph, new, [a, b], &mut level.x);
+                        let Scratch { new, a, b, known, .. } = &mut *scratch;
+                        self.embed(arch, graph, new, (known, a, b), &mut level.x);
                     }
                     Some(below) => {
                         self.block(arch, &self.blocks[l - 1], below, &masks, scratch);
@@ -109,9 +109,9 @@ impl Trunk {
             match (levels.last(), self.blocks.last()) {
                 (Some(below), Some(block)) => self.block(arch, block, below, &masks, scratch),
                 _ => {
-                    let Scratch { new, a, b, c, .. } = &mut *scratch;
+                    let Scratch { new, a, b, c, known, .. } = &mut *scratch;
                     c.clear();
-                    self.embed(arch, graph, new, [a, b], c);
+                    self.embed(arch, graph, new, (known, a, b), c);
                     std::mem::swap(a, c);
                 }
             }
@@ -153,29 +153,34 @@ impl Trunk {
 
     fn next_level(&self, masks: &Masks<'_>, scratch: &mut Scratch) {
         scratch.next_colours.clear();
-        refine(&scratch.colours, masks, &mut scratch.next_colours);
+        refine(&scratch.colours, masks, &mut scratch.heard, &mut scratch.next_colours);
         std::mem::swap(&mut scratch.colours, &mut scratch.next_colours);
         std::mem::swap(&mut scratch.rows, &mut scratch.next_rows);
     }
 
     /// Equation (1): the vectors of nodes, appended to `out`. Each distinct sentence is projected once.
-    fn embed(&self, arch: Arch, graph: &GraphInput, nodes: &[u32], scratch: [&mut Vec<f32>; 2], out: &mut Vec<f32>) {
+    fn embed(
+        &self,
+        arch: Arch,
+        graph: &GraphInput,
+        nodes: &[u32],
+        (distinct, a, b): (&mut Vec<(usize, u64)>, &mut Vec<f32>, &mut Vec<f32>),
+        out: &mut Vec<f32>,
+    ) {
         let (n, width) = (nodes.len(), self.width());
         let whole = Block { stride: width, offset: 0 };
         let inputs = || nodes.iter().map(|&i| &graph.nodes[i as usize]);
-        let [a, b] = scratch;
         let from = out.len();
         out.resize(from + n * width, 0.0);
         let x = &mut out[from..];
         if let Some(layer) = &self.sentence {
-            let mut distinct: Vec<*const f32> = Vec::with_capacity(64);
-            let place = |distinct: &[*const f32], node: &NodeInput| {
-                distinct.iter().rposition(|&known| known == node.sentence.as_ptr())
-            };
+            let key = |node: &NodeInput| node.sentence.as_ptr().addr();
+            let place = |distinct: &[(usize, u64)], node: &NodeInput| distinct.iter().rposition(|d| d.0 == key(node));
+            distinct.clear();
             a.clear();
             for node in inputs() {
-                if place(&distinct, node).is_none() {
-                    distinct.push(node.sentence.as_ptr());
+                if place(distinct, node).is_none() {
+                    distinct.push((key(node), 0));
                     a.extend_from_slice(&node.sentence);
                 }
             }
@@ -183,7 +188,7 @@ impl Trunk {
             resize(b, distinct.len() * width);
             layer.apply(arch, distinct.len(), (a, each), (b, whole), Then::Set);
             for (node, x) in inputs().zip(x.chunks_exact_mut(width)) {
-                let at = place(&distinct, node).unwrap_or_default();
+                let at = place(distinct, node).unwrap_or_default();
                 x.copy_from_slice(&b[at * width..][..width]);
             }
         }
@@ -261,7 +266,7 @@ fn lists(masks: &Masks<'_>, below: &Level, scratch: &mut Scratch) {
             edges.extend(rows.iter().map(|&row| of(row)));
             attention.end_mask(edges);
         }
-        for list in &masks.lists {
+        for list in masks.lists() {
             edges.clear();
             edges.push(of(own));
             edges.extend(list.row(node).iter().map(|&j| of(rows[j as usize])));
