@@ -145,34 +145,37 @@ impl Row<'_> {
                 *logit = dot(simd, &q[h * dh..][..dh], &k[h * dh..][..dh]) * scale + ln_count;
             }
         }
-        self.each_mask(|_, columns| {
+        let mut start = 0;
+        for &end in self.ends {
+            let mask = &mut logits[start * heads..(end as usize - self.from) * heads];
             for h in 0..heads {
-                let max = columns.clone().map(|c| logits[c * heads + h]).fold(f32::NEG_INFINITY, f32::max);
-                columns.clone().for_each(|c| logits[c * heads + h] -= max);
+                let mut max = f32::NEG_INFINITY;
+                for logits in mask.chunks_exact(heads) {
+                    max = max.max(logits[h]);
+                }
+                for logits in mask.chunks_exact_mut(heads) {
+                    logits[h] -= max;
+                }
             }
-        });
+            start = end as usize - self.from;
+        }
         exp_all(simd, logits);
         let mut mix = [0.0; MAX_MASKS];
         self.mix(m, &mut mix[..w.n_masks]);
-        self.each_mask(|mask, columns| {
+        let mut start = 0;
+        for (&end, mix) in self.ends.iter().zip(mix) {
+            let end = end as usize - self.from;
+            let mask = &logits[start * heads..end * heads];
             for h in 0..heads {
-                let total: f32 = columns.clone().map(|c| logits[c * heads + h]).sum();
-                for c in columns.clone() {
-                    let v = self.part(self.columns[c].0 as usize, m, 2);
-                    let weight = mix[mask] * logits[c * heads + h] / total;
-                    add_scaled(simd, &mut out[h * dh..][..dh], &v[h * dh..][..dh], weight);
+                let mut total = 0.0;
+                for logits in mask.chunks_exact(heads) {
+                    total += logits[h];
+                }
+                for (&(j, _), logits) in self.columns[start..end].iter().zip(mask.chunks_exact(heads)) {
+                    let v = self.part(j as usize, m, 2);
+                    add_scaled(simd, &mut out[h * dh..][..dh], &v[h * dh..][..dh], mix * logits[h] / total);
                 }
             }
-        });
-    }
-
-    /// Calls `visit` with each mask and its range of `columns`.
-    #[inline(always)]
-    fn each_mask(&self, mut visit: impl FnMut(usize, std::ops::Range<usize>)) {
-        let mut start = 0;
-        for (mask, &end) in self.ends.iter().enumerate() {
-            let end = end as usize - self.from;
-            visit(mask, start..end);
             start = end;
         }
     }

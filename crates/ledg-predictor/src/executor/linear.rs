@@ -124,10 +124,15 @@ impl Apply<'_> {
         row: usize,
     ) -> usize {
         let d_in = self.layer.d_in;
-        let x: [&[f32]; R] =
-            std::array::from_fn(|r| &self.x[(row + r) * self.xb.stride + self.xb.offset..][..d_in]);
+        let mut x: [&[f32]; R] = [&[]; R];
+        for r in 0..R {
+            x[r] = &self.x[(row + r) * self.xb.stride + self.xb.offset..][..d_in];
+        }
         let bias = S::as_simd_f32s(&self.layer.bias[p * PANEL..][..PANEL]).0;
-        let mut sums: [[S::f32s; V]; R] = [std::array::from_fn(|v| bias[v]); R];
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        for sums in &mut sums {
+            sums.copy_from_slice(&bias[..V]);
+        }
         for (k, w) in panel.chunks_exact(PANEL).enumerate() {
             let w = &S::as_simd_f32s(w).0[..V];
             for r in 0..R {

@@ -56,9 +56,8 @@ pub struct Executor {
 /// A graph after the trunk: all that platforms and batch sizes share.
 #[derive(Debug, Clone, Default)]
 pub struct GraphRows {
-    /// Node's part of the readout, (members, d_readout, lanes).
+    /// Node's part of the readout, (blocks, members, d_readout, PANEL): a class a lane.
     nodes: Vec<f32>,
-    lanes: usize,
     /// By class of nodes.
     classes: Vec<Class>,
     /// Number of nodes of each class.
@@ -162,7 +161,7 @@ impl Executor {
     /// Gathers the rows of one graph from the store, in order of first appearance.
     fn gather(&self, graph: &GraphInput, store: &Store, rows: &mut GraphRows) {
         const NONE: u32 = u32::MAX;
-        let GraphRows { nodes, lanes, classes, counts, class_of, class_of_row, row_of_class } = rows;
+        let GraphRows { nodes, classes, counts, class_of, class_of_row, row_of_class } = rows;
         row_of_class.clear();
         class_of_row.clear();
         class_of_row.resize(store.heads.colours.len(), NONE);
@@ -182,15 +181,16 @@ impl Executor {
             counts[*class as usize] += 1.0;
             class_of.push(*class);
         }
-        *lanes = padded(classes.len());
         let (d, width) = (self.config.d_readout, self.trunk.head_width());
+        let own = width / self.members;
         nodes.clear();
-        nodes.resize(self.members * d * *lanes, 0.0);
-        for (lane, &row) in row_of_class.iter().enumerate() {
-            let head = &store.heads.x[row as usize * width..][..width];
-            for (m, head) in head.chunks_exact(width / self.members).enumerate() {
-                for (j, &x) in head[..d].iter().enumerate() {
-                    nodes[(m * d + j) * *lanes + lane] = x;
+        nodes.resize(padded(classes.len()) * self.members * d, 0.0);
+        let blocks = nodes.chunks_exact_mut(self.members * d * PANEL).zip(row_of_class.chunks(PANEL));
+        for (block, block_rows) in blocks {
+            for (at, lanes) in block.chunks_exact_mut(PANEL).enumerate() {
+                let from = at / d * own + at % d;
+                for (lane, &row) in lanes.iter_mut().zip(block_rows) {
+                    *lane = store.heads.x[row as usize * width + from];
                 }
             }
         }
@@ -229,34 +229,36 @@ impl Executor {
             return Err(bad("the batch size is not a positive number"));
         }
         let PriceScratch { physical, factors, terms_s } = scratch;
-        let lanes = graph.lanes;
         terms_s.clear();
         terms_s.extend(graph.classes.iter().map(|c| roofline::terms_s(&c.magnitudes, c.contraction, rates, batch)));
         let total: f64 = terms_s.iter().zip(&graph.counts).map(|(t, &n)| f64::from(n) * roofline::time_s(t)).sum();
         physical.clear();
-        physical.resize(N_PHYSICAL * lanes, 0.0);
-        for (lane, (class, terms)) in graph.classes.iter().zip(terms_s.iter()).enumerate() {
+        physical.resize(N_PHYSICAL * padded(graph.classes.len()), 0.0);
+        for (c, (class, terms)) in graph.classes.iter().zip(terms_s.iter()).enumerate() {
             let numbers = class.logs.physical(&class.magnitudes, class.contraction, terms, (rates, logs), batch, total);
+            let lane = c / PANEL * N_PHYSICAL * PANEL + c % PANEL;
             for (k, x) in numbers.into_iter().enumerate() {
-                physical[k * lanes + lane] = x;
+                physical[lane + k * PANEL] = x;
             }
         }
         factors.clear();
-        factors.resize(self.members * N_TERMS * lanes, 0.0);
+        factors.resize(self.members * N_TERMS * padded(graph.classes.len()), 0.0);
         let stride = padded(self.config.d_readout);
         let part = readout::PlatformPart {
             hidden: &platforms.hidden[platform * self.members * stride..][..self.members * stride],
             stride,
             base: &platforms.base[platform * self.members..][..self.members],
         };
-        self.corrections.factors(self.arch, lanes, &graph.nodes, physical, part, factors);
+        self.corrections.factors(self.arch, &graph.nodes, physical, part, factors);
         answer.ln_s.clear();
         answer.classes.clear();
         answer.classes.resize(graph.classes.len(), NodeCost::ZERO);
-        for factors in factors.chunks_exact(N_TERMS * lanes) {
+        for m in 0..self.members {
             let mut total = 0.0;
             for (c, (terms, cost)) in terms_s.iter().zip(&mut answer.classes).enumerate() {
-                let terms: [f64; N_TERMS] = std::array::from_fn(|k| terms[k] * f64::from(factors[k * lanes + c]));
+                let lane = (c / PANEL * self.members + m) * N_TERMS * PANEL + c % PANEL;
+                let terms: [f64; N_TERMS] =
+                    std::array::from_fn(|k| terms[k] * f64::from(factors[lane + k * PANEL]));
                 let own = NodeCost::from_terms(terms);
                 total += f64::from(graph.counts[c]) * own.total_s();
                 cost.add(&own);
@@ -266,8 +268,6 @@ impl Executor {
         Ok(())
     }
 }
-
-const _: () = assert!(PANEL.is_multiple_of(8));
 
 fn width(what: &'static str, found: usize, expected: usize) -> Result<()> {
     if found == expected { Ok(()) } else { Err(PredictorError::Width { what, found, expected }) }

@@ -61,7 +61,9 @@ impl Norm {
         // The padding of x is zero: it adds nothing to the sum; its part of the squares is taken off again.
         let (x, _) = S::as_simd_f32s(x);
         let mut sum = simd.splat_f32s(0.0);
-        x.iter().for_each(|&x| sum = simd.add_f32s(sum, x));
+        for &x in x {
+            sum = simd.add_f32s(sum, x);
+        }
         let mean = simd.reduce_sum_f32s(sum) / n;
         let centre = simd.splat_f32s(mean);
         let mut squares = simd.splat_f32s(0.0);

@@ -38,19 +38,24 @@ pub(crate) struct PlatformPart<'a> {
 }
 
 impl Corrections {
-    /// Factors of the terms of every row.
+    /// Factors of the terms of every row. Rows lie in blocks of [`PANEL`] lanes.
     ///
     /// # Shapes
-    /// nodes (members, d, lanes), physical (N_PHYSICAL, lanes) → factors (members, N_TERMS, lanes), lanes a multiple of
-    /// [`PANEL`]
-    pub fn factors(&self, arch: Arch, lanes: usize, nodes: &[f32], physical: &[f32], platform: PlatformPart<'_>, factors: &mut [f32]) {
-        arch.dispatch(Factors { weights: self, lanes, nodes, physical, platform, factors });
+    /// nodes (blocks, members, d, PANEL), physical (blocks, N_PHYSICAL, PANEL) → factors (blocks, members, N_TERMS, PANEL)
+    pub fn factors(
+        &self,
+        arch: Arch,
+        nodes: &[f32],
+        physical: &[f32],
+        platform: PlatformPart<'_>,
+        factors: &mut [f32],
+    ) {
+        arch.dispatch(Factors { weights: self, nodes, physical, platform, factors });
     }
 }
 
 struct Factors<'a> {
     weights: &'a Corrections,
-    lanes: usize,
     nodes: &'a [f32],
     physical: &'a [f32],
     platform: PlatformPart<'a>,
@@ -71,31 +76,50 @@ impl WithSimd for Factors<'_> {
     }
 }
 
+/// The vectors of one row of lanes.
+#[inline(always)]
+fn load<S: Simd, const V: usize>(simd: S, from: &[f32], row: usize) -> [S::f32s; V] {
+    let vectors = S::as_simd_f32s(&from[row * PANEL..][..PANEL]).0;
+    let mut out = [simd.splat_f32s(0.0); V];
+    for v in 0..V {
+        out[v] = vectors[v];
+    }
+    out
+}
+
 impl Factors<'_> {
+    // No closures in here: they would be compiled without the instruction set that this function is compiled for.
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
-        let Factors { weights, lanes, nodes, physical, platform, factors } = self;
-        let members = nodes.chunks_exact(weights.d * lanes).zip(factors.chunks_exact_mut(N_TERMS * lanes));
-        for (m, (nodes, factors)) in members.enumerate() {
-            let units = &weights.units[m * weights.d..][..weights.d];
-            let hidden = &platform.hidden[m * platform.stride..][..weights.d];
-            for at in (0..lanes).step_by(PANEL) {
-                let load = |from: &[f32], row: usize| -> [S::f32s; V] {
-                    let vectors = S::as_simd_f32s(&from[row * lanes + at..][..PANEL]).0;
-                    std::array::from_fn(|v| vectors[v])
-                };
-                let numbers: [[S::f32s; V]; N_PHYSICAL] = std::array::from_fn(|k| load(physical, k));
-                let mut sums: [[S::f32s; V]; N_TERMS] =
-                    std::array::from_fn(|t| [simd.splat_f32s(weights.bias[m][t]); V]);
-                for (j, (unit, &own)) in units.iter().zip(hidden).enumerate() {
-                    let mut h = load(nodes, j).map(|h| simd.add_f32s(h, simd.splat_f32s(own)));
+        let Factors { weights, nodes, physical, platform, factors } = self;
+        let (d, members) = (weights.d, weights.bias.len());
+        let blocks = nodes.chunks_exact(members * d * PANEL).zip(physical.chunks_exact(N_PHYSICAL * PANEL));
+        for ((nodes, physical), factors) in blocks.zip(factors.chunks_exact_mut(members * N_TERMS * PANEL)) {
+            for m in 0..members {
+                let units = &weights.units[m * d..][..d];
+                let hidden = &platform.hidden[m * platform.stride..][..d];
+                let nodes = &nodes[m * d * PANEL..][..d * PANEL];
+                let mut sums = [[simd.splat_f32s(0.0); V]; N_TERMS];
+                for t in 0..N_TERMS {
+                    sums[t] = [simd.splat_f32s(weights.bias[m][t]); V];
+                }
+                for j in 0..d {
+                    let unit = &units[j];
+                    let mut h = load::<S, V>(simd, nodes, j);
+                    let own = simd.splat_f32s(hidden[j]);
+                    for v in 0..V {
+                        h[v] = simd.add_f32s(h[v], own);
+                    }
                     for k in 0..N_PHYSICAL {
                         let w = simd.splat_f32s(unit.physical[k]);
+                        let numbers = load::<S, V>(simd, physical, k);
                         for v in 0..V {
-                            h[v] = simd.mul_add_e_f32s(numbers[k][v], w, h[v]);
+                            h[v] = simd.mul_add_e_f32s(numbers[v], w, h[v]);
                         }
                     }
-                    let h = h.map(|h| silu(simd, h));
+                    for v in 0..V {
+                        h[v] = silu(simd, h[v]);
+                    }
                     for t in 0..N_TERMS {
                         let w = simd.splat_f32s(unit.out[t]);
                         for v in 0..V {
@@ -103,11 +127,12 @@ impl Factors<'_> {
                         }
                     }
                 }
-                for (t, sums) in sums.into_iter().enumerate() {
+                for t in 0..N_TERMS {
                     let base = simd.splat_f32s(platform.base[m][t]);
-                    let out = S::as_mut_simd_f32s(&mut factors[t * lanes + at..][..PANEL]).0;
-                    for (out, sum) in out.iter_mut().zip(sums) {
-                        *out = exp(simd, simd.add_f32s(base, capped(simd, sum, weights.cap)));
+                    let at = (m * N_TERMS + t) * PANEL;
+                    let out = S::as_mut_simd_f32s(&mut factors[at..at + PANEL]).0;
+                    for v in 0..V {
+                        out[v] = exp(simd, simd.add_f32s(base, capped(simd, sums[t][v], weights.cap)));
                     }
                 }
             }

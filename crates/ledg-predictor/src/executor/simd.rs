@@ -1,5 +1,8 @@
 //! Vector forms of the functions that the layers need, generic over the instruction set.
 //!
+//! Functions that take a [`Simd`] hold no closures: a closure is compiled without the instruction set of the function around
+//! it, unless the compiler happens to inline it.
+//!
 //! **Invariant:** an element's result depends on that element alone, not on its place in a vector, so a row has the same
 //! bits whatever rows are computed beside it.
 
@@ -16,20 +19,19 @@ pub(crate) fn padded(n: usize) -> usize {
 /// e^x to about one unit in the last place: 2^n · p(r) with |r| <= ln 2 / 2 (Cephes' `expf`). NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let c = |v: f32| simd.splat_f32s(v);
     // Constants first: x86's minimum and maximum return their second operand when one is NaN.
-    let x = simd.min_f32s(c(88.0), simd.max_f32s(c(-87.0), x));
+    let x = simd.min_f32s(simd.splat_f32s(88.0), simd.max_f32s(simd.splat_f32s(-87.0), x));
     // Adding 1.5·2^23 rounds to an integer, which then stands in the low bits of the sum.
-    let magic = c(12_582_912.0);
-    let shifted = simd.mul_add_e_f32s(x, c(std::f32::consts::LOG2_E), magic);
+    let magic = simd.splat_f32s(12_582_912.0);
+    let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), magic);
     let n = simd.sub_f32s(shifted, magic);
-    let r = simd.mul_add_e_f32s(n, c(-0.693_359_375), x);
-    let r = simd.mul_add_e_f32s(n, c(2.121_944_4e-4), r);
-    let mut p = c(1.987_569_2e-4);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_359_375), x);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(2.121_944_4e-4), r);
+    let mut p = simd.splat_f32s(1.987_569_2e-4);
     for k in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = simd.mul_add_e_f32s(p, r, c(k));
+        p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(k));
     }
-    let p = simd.add_f32s(simd.mul_add_e_f32s(simd.mul_f32s(r, r), p, r), c(1.0));
+    let p = simd.add_f32s(simd.mul_add_e_f32s(simd.mul_f32s(r, r), p, r), simd.splat_f32s(1.0));
     let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent))
 }
@@ -58,7 +60,11 @@ pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     for (&a, &b) in a.iter().zip(b) {
         sum = simd.mul_add_e_f32s(a, b, sum);
     }
-    a_tail.iter().zip(b_tail).fold(simd.reduce_sum_f32s(sum), |sum, (a, b)| sum + a * b)
+    let mut sum = simd.reduce_sum_f32s(sum);
+    for (a, b) in a_tail.iter().zip(b_tail) {
+        sum += a * b;
+    }
+    sum
 }
 
 /// y += w · x.
@@ -69,7 +75,9 @@ pub(crate) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], x: &[f32], w: f32) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = simd.mul_add_e_f32s(weight, x, *y);
     }
-    y_tail.iter_mut().zip(x_tail).for_each(|(y, x)| *y += w * x);
+    for (y, x) in y_tail.iter_mut().zip(x_tail) {
+        *y += w * x;
+    }
 }
 
 /// e^x of every element in place; the length must be a multiple of [`PANEL`], so that no element is treated as a rest.
@@ -77,7 +85,9 @@ pub(crate) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], x: &[f32], w: f32) {
 pub(crate) fn exp_all<S: Simd>(simd: S, values: &mut [f32]) {
     let (values, rest) = S::as_mut_simd_f32s(values);
     debug_assert!(rest.is_empty());
-    values.iter_mut().for_each(|v| *v = exp(simd, *v));
+    for v in values {
+        *v = exp(simd, *v);
+    }
 }
 
 #[cfg(test)]
