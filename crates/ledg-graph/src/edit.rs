@@ -6,7 +6,7 @@ use crate::attr::Attrs;
 use crate::builder::{GraphBuilder, Limits};
 use crate::dtype::DType;
 use crate::error::GraphError;
-use crate::graph::{ConstData, Graph, Node, NodeId, OpType, Value, ValueId, ValueKind};
+use crate::graph::{ConstData, Graph, Node, NodeId, OpType, Shape, Value, ValueId, ValueKind};
 
 /// A set of changes to a graph.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct GraphEdit<'g> {
     /// New nodes, each with the place (an old node's) at which it is inserted.
     added: Vec<(NodeId, Node)>,
     new_values: Vec<Value>,
+    shapes: Vec<(ValueId, Shape)>,
 }
 
 impl<'g> GraphEdit<'g> {
@@ -28,6 +29,7 @@ impl<'g> GraphEdit<'g> {
             stands_for: graph.value_ids().collect(),
             added: Vec::new(),
             new_values: Vec::new(),
+            shapes: Vec::new(),
         }
     }
 
@@ -72,6 +74,11 @@ impl<'g> GraphEdit<'g> {
         let kind = ValueKind::Activation;
         self.new_values.push(Value { name: name.into(), dtype, shape: Some(shape.to_vec()), kind, data: None });
         ValueId((self.graph.values.len() + self.new_values.len() - 1) as u32)
+    }
+
+    /// Gives a value of the graph another shape.
+    pub fn set_shape(&mut self, value: ValueId, shape: Shape) {
+        self.shapes.push((value, shape));
     }
 
     /// Builds the changed graph. Values that no node touches any more are dropped, inputs and outputs stay.
@@ -120,6 +127,9 @@ impl<'g> GraphEdit<'g> {
         for (old, value) in all.into_iter().enumerate().filter(|(old, _)| used[*old]) {
             renumbered[old] = ValueId(builder.values.len() as u32);
             builder.values.push(value.clone());
+        }
+        for (v, shape) in self.shapes.iter().filter(|(v, _)| used[v.index()]) {
+            builder.values[renumbered[v.index()].index()].shape = Some(shape.clone());
         }
         let renumber = |v: &mut ValueId| *v = renumbered[v.index()];
         for node in &mut nodes {

@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** what determines a colour determines the row, up to a collision of 64-bit hashes.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::FixedState;
@@ -14,7 +14,7 @@ use ledg_graph::{EdgeList, Relations};
 use pulp::bytemuck::cast_slice;
 
 use crate::config::Attention;
-use crate::input::{GraphInput, NodeInput};
+use crate::input::NodeInput;
 
 /// The edge lists that attention uses, without the identity.
 pub(crate) struct Masks<'a> {
@@ -59,10 +59,15 @@ const NODE: FixedState = FixedState::with_seed(0x6c65_6467_6e6f_6465);
 const ROUND: FixedState = FixedState::with_seed(0x6c65_6467_7275_6e64);
 
 /// Colours at level 0, appended to `colours`; `known` is scratch memory.
-pub(crate) fn node_colours(graph: &GraphInput, known: &mut Vec<(usize, u64)>, colours: &mut Vec<u64>) {
+pub(crate) fn node_colours<N: Borrow<NodeInput>>(
+    nodes: &[N],
+    known: &mut Vec<(usize, u64)>,
+    colours: &mut Vec<u64>,
+) {
     // Equal sentences share one vector within a graph, so few are hashed.
     known.clear();
-    colours.extend(graph.nodes.iter().map(|node| {
+    colours.extend(nodes.iter().map(|node| {
+        let node = node.borrow();
         let key = node.sentence.as_ptr().addr();
         let sentence = match known.iter().rev().find(|(k, _)| *k == key) {
             Some((_, hash)) => *hash,

@@ -26,13 +26,15 @@ mod store;
 mod trunk;
 mod weights;
 
+use std::borrow::Borrow;
+
 use candle_nn::VarBuilder;
-use ledg_graph::Magnitudes;
+use ledg_graph::{Magnitudes, Relations};
 use pulp::Arch;
 
 use crate::config::{PredictorConfig, Readout};
 use crate::error::{PredictorError, Result};
-use crate::input::{GraphInput, PlatformInput, PlatformRates};
+use crate::input::{GraphInput, NodeInput, PlatformInput, PlatformRates};
 use crate::ops::N_TERMS;
 use crate::predictor::NodeCost;
 use crate::roofline::{self, N_PHYSICAL, NodeLogs, PlatformLogs};
@@ -149,17 +151,32 @@ impl Executor {
     /// # Errors
     /// [`PredictorError::Width`] and [`PredictorError::NotFinite`] on inputs of the wrong width or with NaN.
     pub fn graph(&self, graph: &GraphInput, store: &mut Store, rows: &mut GraphRows) -> Result<()> {
-        for node in &graph.nodes {
+        self.nodes(&graph.nodes, &graph.relations, store, rows)
+    }
+
+    /// [`Executor::graph`] of nodes that are held elsewhere.
+    ///
+    /// # Errors
+    /// As [`Executor::graph`].
+    pub fn nodes<N: Borrow<NodeInput>>(
+        &self,
+        nodes: &[N],
+        relations: &Relations,
+        store: &mut Store,
+        rows: &mut GraphRows,
+    ) -> Result<()> {
+        for node in nodes {
+            let node = node.borrow();
             width("a sentence vector", node.sentence.len(), self.config.sentence_dim)?;
             width("a node's numbers", node.features.len(), self.config.n_features)?;
         }
-        self.trunk.run(self.arch, graph, store)?;
-        self.gather(graph, store, rows);
+        self.trunk.run(self.arch, nodes, relations, store)?;
+        self.gather(nodes, store, rows);
         Ok(())
     }
 
     /// Gathers the rows of one graph from the store, in order of first appearance.
-    fn gather(&self, graph: &GraphInput, store: &Store, rows: &mut GraphRows) {
+    fn gather<N: Borrow<NodeInput>>(&self, inputs: &[N], store: &Store, rows: &mut GraphRows) {
         const NONE: u32 = u32::MAX;
         let GraphRows { nodes, classes, counts, class_of, class_of_row, row_of_class } = rows;
         row_of_class.clear();
@@ -168,7 +185,8 @@ impl Executor {
         classes.clear();
         counts.clear();
         class_of.clear();
-        for (node, &row) in graph.nodes.iter().zip(&store.scratch.rows) {
+        for (node, &row) in inputs.iter().zip(&store.scratch.rows) {
+            let node = node.borrow();
             let class = &mut class_of_row[row as usize];
             if *class == NONE {
                 *class = classes.len() as u32;

@@ -2,7 +2,10 @@
 //!
 //! Each level computes the rows that its store lacks, all at once; see `levels` for what a row's key is.
 
+use std::borrow::Borrow;
+
 use candle_nn::VarBuilder;
+use ledg_graph::Relations;
 use pulp::Arch;
 
 use super::attention::{Widths, attend};
@@ -13,7 +16,7 @@ use super::store::{Level, Scratch, Store};
 use super::weights;
 use crate::config::{Attention, PredictorConfig};
 use crate::error::{PredictorError, Result};
-use crate::input::{GraphInput, NodeInput};
+use crate::input::NodeInput;
 
 /// The weights of the trunk.
 #[derive(Debug)]
@@ -77,13 +80,19 @@ impl Trunk {
     }
 
     /// Computes what the store lacks of a graph's rows. Afterwards `store.scratch.rows` has each node's row in `heads`.
-    pub fn run(&self, arch: Arch, graph: &GraphInput, store: &mut Store) -> Result<()> {
-        self.check(graph)?;
+    pub fn run<N: Borrow<NodeInput>>(
+        &self,
+        arch: Arch,
+        nodes: &[N],
+        relations: &Relations,
+        store: &mut Store,
+    ) -> Result<()> {
+        check(nodes)?;
         store.begin(self.blocks.len());
-        let masks = Masks::new(&graph.relations, self.attention);
+        let masks = Masks::new(relations, self.attention);
         let Store { levels, heads, scratch } = store;
         scratch.colours.clear();
-        node_colours(graph, &mut scratch.known, &mut scratch.colours);
+        node_colours(nodes, &mut scratch.known, &mut scratch.colours);
         for (l, block) in self.blocks.iter().enumerate() {
             let (below, here) = levels.split_at_mut(l);
             let level = &mut here[0];
@@ -92,7 +101,7 @@ impl Trunk {
                 match below.last() {
                     None => {
                         let Scratch { new, a, b, known, .. } = &mut *scratch;
-                        self.embed(arch, graph, new, (known, a, b), &mut level.x);
+                        self.embed(arch, nodes, new, (known, a, b), &mut level.x);
                     }
                     Some(below) => {
                         self.block(arch, &self.blocks[l - 1], below, &masks, scratch);
@@ -111,7 +120,7 @@ impl Trunk {
                 _ => {
                     let Scratch { new, a, b, c, known, .. } = &mut *scratch;
                     c.clear();
-                    self.embed(arch, graph, new, (known, a, b), c);
+                    self.embed(arch, nodes, new, (known, a, b), c);
                     std::mem::swap(a, c);
                 }
             }
@@ -138,19 +147,6 @@ impl Trunk {
         self.head.iter().map(Linear::d_out).sum()
     }
 
-    fn check(&self, graph: &GraphInput) -> Result<()> {
-        for (node, input) in graph.nodes.iter().enumerate() {
-            if input.features.iter().any(|x| !x.is_finite()) {
-                return Err(PredictorError::NotFinite { what: "a feature", node });
-            }
-            let m = &input.magnitudes;
-            if [m.flops, m.read_elems, m.write_elems, m.weight_elems].iter().any(|x| !x.is_finite() || *x < 0.0) {
-                return Err(PredictorError::NotFinite { what: "a magnitude", node });
-            }
-        }
-        Ok(())
-    }
-
     fn next_level(&self, masks: &Masks<'_>, scratch: &mut Scratch) {
         scratch.next_colours.clear();
         refine(&scratch.colours, masks, &mut scratch.heard, &mut scratch.next_colours);
@@ -159,17 +155,17 @@ impl Trunk {
     }
 
     /// Equation (1): the vectors of nodes, appended to `out`. Each distinct sentence is projected once.
-    fn embed(
+    fn embed<N: Borrow<NodeInput>>(
         &self,
         arch: Arch,
-        graph: &GraphInput,
+        all: &[N],
         nodes: &[u32],
         (distinct, a, b): (&mut Vec<(usize, u64)>, &mut Vec<f32>, &mut Vec<f32>),
         out: &mut Vec<f32>,
     ) {
         let (n, width) = (nodes.len(), self.width());
         let whole = Block { stride: width, offset: 0 };
-        let inputs = || nodes.iter().map(|&i| &graph.nodes[i as usize]);
+        let inputs = || nodes.iter().map(|&i| all[i as usize].borrow());
         let from = out.len();
         out.resize(from + n * width, 0.0);
         let x = &mut out[from..];
@@ -249,6 +245,20 @@ impl Trunk {
             second.apply(arch, n, (&scratch.c, hidden), (&mut scratch.a, member), Then::Add);
         }
     }
+}
+
+fn check<N: Borrow<NodeInput>>(nodes: &[N]) -> Result<()> {
+    for (node, input) in nodes.iter().enumerate() {
+        let input = input.borrow();
+        if !input.features.iter().fold(true, |finite, x| finite & x.is_finite()) {
+            return Err(PredictorError::NotFinite { what: "a feature", node });
+        }
+        let m = &input.magnitudes;
+        if [m.flops, m.read_elems, m.write_elems, m.weight_elems].iter().any(|x| !x.is_finite() || *x < 0.0) {
+            return Err(PredictorError::NotFinite { what: "a magnitude", node });
+        }
+    }
+    Ok(())
 }
 
 /// Whom the new nodes hear, as rows of the level below.
