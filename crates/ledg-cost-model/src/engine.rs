@@ -76,11 +76,16 @@ impl Engine {
         })
     }
 
-    /// The part that depends on the graph alone.
+    /// Forgets this thread's rows: they may be another model's.
+    pub fn forget(&self) {
+        SCRATCH.with_borrow_mut(|scratch| scratch.store.clear());
+    }
+
+    /// The part that depends on the graph alone. Rows are shared with what this thread computed since
+    /// [`Engine::forget`].
     pub fn graph(&self, input: &GraphInput) -> Result<Rows> {
         match self {
             Engine::Executor(executor) => SCRATCH.with_borrow_mut(|scratch| {
-                scratch.store.clear();
                 let mut rows = GraphRows::default();
                 executor.graph(input, &mut scratch.store, &mut rows)?;
                 Ok(Rows::Executor(rows))
@@ -97,24 +102,21 @@ impl Engine {
     pub fn platforms(&self, platforms: &[PlatformInput]) -> Result<Platforms> {
         Ok(match self {
             Engine::Executor(executor) => Platforms::Executor(executor.platforms(platforms)?),
-            Engine::Predictors(config, _) => {
-                Platforms::Predictors(PlatformBatch::new(platforms, config, DType::F32)?)
-            }
+            Engine::Predictors(config, _) => Platforms::Predictors(PlatformBatch::new(platforms, config, DType::F32)?),
         })
     }
 
     /// Answers queries (platform, batch), in order.
     pub fn answer(&self, rows: &Rows, platforms: &Platforms, queries: &[(usize, f64)]) -> Result<Vec<Answers>> {
         match (self, rows, platforms) {
-            (Engine::Executor(executor), Rows::Executor(rows), Platforms::Executor(platforms)) => {
-                SCRATCH.with_borrow_mut(|Scratch { price, answer, .. }| {
+            (Engine::Executor(executor), Rows::Executor(rows), Platforms::Executor(platforms)) => SCRATCH
+                .with_borrow_mut(|Scratch { price, answer, .. }| {
                     let answers = queries.iter().map(|&query| {
                         executor.price(rows, platforms, query, price, answer)?;
                         Ok(Answers { ln_s: answer.ln_s.clone(), classes: Some(answer.classes.clone()) })
                     });
                     answers.collect()
-                })
-            }
+                }),
             (Engine::Predictors(_, members), Rows::Predictors { batch, .. }, Platforms::Predictors(platforms)) => {
                 let query = |&(platform, batch): &(usize, f64)| Query { graph: 0, platform, batch };
                 let queries: Vec<Query> = queries.iter().map(query).collect();

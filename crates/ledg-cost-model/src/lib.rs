@@ -17,22 +17,27 @@
 mod bundle;
 mod conformal;
 mod describe;
+mod edit;
 mod engine;
 mod error;
 mod estimate;
 mod explain;
 mod model;
+mod parallel;
 mod platform;
+mod session;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};
+pub use edit::Edit;
 pub use error::CostModelError;
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};
 pub use explain::{ExplainedNode, Explanation};
 pub use ledg_template::hardware::{HardwareRegistry, Platform};
 pub use model::{CostModel, PreparedGraph};
 pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
+pub use session::Session;
 
 pub use ledg_encoder as encoder;
 pub use ledg_graph as graph;

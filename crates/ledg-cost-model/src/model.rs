@@ -1,6 +1,7 @@
 //! The cost model: a bundle, ready to answer.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
@@ -14,6 +15,7 @@ use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
+use crate::parallel;
 use crate::platform::RawPlatform;
 
 /// The bundle that comes with the library.
@@ -62,6 +64,13 @@ impl PreparedGraph {
         let rows = &self.rows;
         Costed { name: &self.described.name, class_of: rows.class_of(), counts: rows.counts(), known: &self.known }
     }
+}
+
+/// Platforms with their batch sizes, ready for many graphs.
+pub(crate) struct Targets {
+    pub raw: Vec<RawPlatform>,
+    pub platforms: Platforms,
+    pub batches: Vec<u64>,
 }
 
 /// What an estimate needs of a graph.
@@ -135,6 +144,12 @@ impl CostModel {
     /// # Errors
     /// What templates, encoder or predictor refuse in the graph.
     pub fn prepare(&self, graph: &Graph) -> Result<PreparedGraph> {
+        self.engine.forget();
+        self.prepare_sharing(graph)
+    }
+
+    /// [`CostModel::prepare`], rows shared with the graphs that this thread has prepared since `Engine::forget`.
+    fn prepare_sharing(&self, graph: &Graph) -> Result<PreparedGraph> {
         let described = self.describer.describe(graph)?;
         let rows = self.engine.graph(&described.input(&self.encoder, &self.header.normalization)?)?;
         let mut known = vec![true; rows.counts().len()];
@@ -158,17 +173,50 @@ impl CostModel {
         if on.is_empty() {
             return Ok(Vec::new());
         }
-        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
-        let queries: Vec<(usize, f64)> =
-            on.iter().enumerate().map(|(i, &(_, batch))| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
-        let platforms = self.platforms(&raw)?;
-        let answers = self.engine.answer(&graph.rows, &platforms, &queries)?;
-        answers.iter().zip(&raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
+        self.predict_on(graph, &self.targets(on)?, options)
     }
 
-    /// Platforms as the engine takes them.
-    pub(crate) fn platforms(&self, raw: &[RawPlatform]) -> Result<Platforms> {
-        self.engine.platforms(&self.platform_inputs(raw)?)
+    /// Estimates graphs on platforms, each graph's estimates in the order of the platforms.
+    ///
+    /// What the graphs have in common is computed once by each thread. Runs on this thread and, if `threads` is more than
+    /// one, on others that end with the call. The estimates do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// By graph, as [`CostModel::prepare`] and [`CostModel::predict`]; for all, what is wrong with a platform.
+    pub fn predict_all(
+        &self,
+        graphs: &[Graph],
+        on: &[(Platform, u64)],
+        options: &PredictOptions,
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Vec<Estimate>>>> {
+        let targets = self.targets(on)?;
+        let one = |graph: &Graph| self.predict_on(&self.prepare_sharing(graph)?, &targets, options);
+        Ok(parallel::map(graphs, threads, || self.engine.forget(), one))
+    }
+
+    pub(crate) fn predict_on(
+        &self,
+        graph: &PreparedGraph,
+        on: &Targets,
+        options: &PredictOptions,
+    ) -> Result<Vec<Estimate>> {
+        let batches = on.batches.iter().enumerate();
+        let queries: Vec<(usize, f64)> =
+            batches.map(|(i, &batch)| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
+        let answers = self.engine.answer(&graph.rows, &on.platforms, &queries)?;
+        answers.iter().zip(&on.raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
+    }
+
+    /// Readies platforms.
+    pub(crate) fn targets(&self, on: &[(Platform, u64)]) -> Result<Targets> {
+        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
+        let platforms = self.engine.platforms(&self.platform_inputs(&raw)?)?;
+        Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {

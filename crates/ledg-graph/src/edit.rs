@@ -18,6 +18,7 @@ pub struct GraphEdit<'g> {
     added: Vec<(NodeId, Node)>,
     new_values: Vec<Value>,
     shapes: Vec<(ValueId, Shape)>,
+    outputs: Vec<ValueId>,
 }
 
 impl<'g> GraphEdit<'g> {
@@ -30,6 +31,7 @@ impl<'g> GraphEdit<'g> {
             added: Vec::new(),
             new_values: Vec::new(),
             shapes: Vec::new(),
+            outputs: graph.outputs.clone(),
         }
     }
 
@@ -46,6 +48,11 @@ impl<'g> GraphEdit<'g> {
     /// Every read of `old`, and its place among the graph's outputs, becomes a read of `new`.
     pub fn replace_value(&mut self, old: ValueId, new: ValueId) {
         self.stands_for[old.index()] = new;
+    }
+
+    /// Replaces the graph's outputs.
+    pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.outputs = outputs;
     }
 
     /// Adds a node that takes the place of an old one in the order of declaration.
@@ -109,7 +116,7 @@ impl<'g> GraphEdit<'g> {
                 *input = resolve(*input);
             }
         }
-        let outputs: Vec<ValueId> = graph.outputs.iter().map(|&v| resolve(v)).collect();
+        let outputs: Vec<ValueId> = self.outputs.iter().map(|&v| resolve(v)).collect();
         self.compact(nodes, outputs).finish()
     }
 

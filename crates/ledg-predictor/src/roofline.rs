@@ -33,12 +33,7 @@ pub const N_PHYSICAL: usize = 11;
 const ISSUE_FLOPS_PER_ELEMENT: f64 = 8.0;
 
 /// The terms of the prior in seconds: compute, issue, memory, launch.
-pub(crate) fn terms_s(
-    per_sample: &Magnitudes,
-    contraction: bool,
-    rates: &PlatformRates,
-    batch: f64,
-) -> [f64; N_TERMS] {
+pub(crate) fn terms_s(per_sample: &Magnitudes, contraction: bool, rates: &PlatformRates, batch: f64) -> [f64; N_TERMS] {
     let m = per_sample.scaled_batch(batch);
     let peak = if contraction { rates.matmul_flops } else { rates.vector_flops };
     [

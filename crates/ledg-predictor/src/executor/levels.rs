@@ -59,11 +59,7 @@ const NODE: FixedState = FixedState::with_seed(0x6c65_6467_6e6f_6465);
 const ROUND: FixedState = FixedState::with_seed(0x6c65_6467_7275_6e64);
 
 /// Colours at level 0, appended to `colours`; `known` is scratch memory.
-pub(crate) fn node_colours<N: Borrow<NodeInput>>(
-    nodes: &[N],
-    known: &mut Vec<(usize, u64)>,
-    colours: &mut Vec<u64>,
-) {
+pub(crate) fn node_colours<N: Borrow<NodeInput>>(nodes: &[N], known: &mut Vec<(usize, u64)>, colours: &mut Vec<u64>) {
     // Equal sentences share one vector within a graph, so few are hashed.
     known.clear();
     colours.extend(nodes.iter().map(|node| {

@@ -2,6 +2,9 @@
 //!
 //! **Invariant:** a row's sum runs over its inputs in ascending order whatever rows are beside it.
 
+// As in `readout`: loops over constant bounds are unrolled into registers.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::simd::{PANEL, padded, silu};

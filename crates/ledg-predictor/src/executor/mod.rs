@@ -225,7 +225,11 @@ impl Executor {
             width("a platform's data-sheet numbers", p.sheet.len(), self.config.n_sheet)?;
         }
         let (hidden, base) = self.platforms.run(self.arch, platforms);
-        Ok(PlatformRows { hidden, base, rates: platforms.iter().map(|p| (p.rates, PlatformLogs::new(&p.rates))).collect() })
+        Ok(PlatformRows {
+            hidden,
+            base,
+            rates: platforms.iter().map(|p| (p.rates, PlatformLogs::new(&p.rates))).collect(),
+        })
     }
 
     /// What a graph costs on platform number `platform` at a batch size (in units of the batch at which the graph's
@@ -275,8 +279,7 @@ impl Executor {
             let mut total = 0.0;
             for (c, (terms, cost)) in terms_s.iter().zip(&mut answer.classes).enumerate() {
                 let lane = (c / PANEL * self.members + m) * N_TERMS * PANEL + c % PANEL;
-                let terms: [f64; N_TERMS] =
-                    std::array::from_fn(|k| terms[k] * f64::from(factors[lane + k * PANEL]));
+                let terms: [f64; N_TERMS] = std::array::from_fn(|k| terms[k] * f64::from(factors[lane + k * PANEL]));
                 let own = NodeCost::from_terms(terms);
                 total += f64::from(graph.counts[c]) * own.total_s();
                 cost.add(&own);

@@ -3,6 +3,9 @@
 //! The same as `readout::sum`: `t = Σ_k s_k · exp(b_k + cap·tanh(f_k / cap))`,
 //! `f = FC(silu(W_h h + W_p p + W_r r))`, where `W_h h` was computed with the trunk and `W_p p` with the platform.
 
+// Loops over constant bounds are unrolled into registers; iterators in their place were not, here and there.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::simd::{PANEL, capped, exp, silu};
@@ -81,9 +84,7 @@ impl WithSimd for Factors<'_> {
 fn load<S: Simd, const V: usize>(simd: S, from: &[f32], row: usize) -> [S::f32s; V] {
     let vectors = S::as_simd_f32s(&from[row * PANEL..][..PANEL]).0;
     let mut out = [simd.splat_f32s(0.0); V];
-    for v in 0..V {
-        out[v] = vectors[v];
-    }
+    out.copy_from_slice(&vectors[..V]);
     out
 }
 
