@@ -130,7 +130,7 @@ impl Session {
         match self.estimate(&draft)? {
             Some(estimates) => Ok(estimates),
             // An edit that reorders nodes, or one that is in error: as for any graph.
-            None => self.from_scratch(&draft.graph(&self.graph)?),
+            None => self.anew(&draft.graph(&self.graph)?),
         }
     }
 
@@ -167,7 +167,7 @@ impl Session {
         Ok(())
     }
 
-    fn from_scratch(&self, graph: &Graph) -> Result<Vec<Estimate>> {
+    fn anew(&self, graph: &Graph) -> Result<Vec<Estimate>> {
         let prepared = self.model.prepare(graph)?;
         self.model.predict_on(&prepared, &self.targets, &self.options)
     }
