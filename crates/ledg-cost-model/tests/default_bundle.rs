@@ -16,8 +16,7 @@ fn executor_and_predictor_agree_on_the_zoo() {
         .into();
     graphs.push(cases::residual(120));
     for graph in graphs {
-        let estimates =
-            model.predict(&model.prepare(&graph).unwrap(), &on, &PredictOptions::default()).unwrap();
+        let estimates = model.predict(&model.prepare(&graph).unwrap(), &on, &PredictOptions::default()).unwrap();
         for (estimate, (platform, batch)) in estimates.iter().zip(&on) {
             let input = cases::graph_input(&model, &graph);
             let platform = cases::platform_input(&model, platform);

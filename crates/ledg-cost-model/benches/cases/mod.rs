@@ -3,12 +3,14 @@
 // The bench and the table each use their own part of this module.
 #![allow(dead_code)]
 
+use std::sync::Arc;
+
 use ledg_cost_model::graph::{Attr, Attrs, DType, Graph, GraphBuilder, OpType, ValueId};
 use ledg_cost_model::predictor::{
     GraphBatch, GraphInput, Mode, PlatformBatch, PlatformInput, Predictor, PredictorConfig, PredictorError, Query,
     QuotientGraph,
 };
-use ledg_cost_model::{Bundle, CostModel, Edit, HardwareRegistry, Platform, RawPlatform};
+use ledg_cost_model::{Bundle, CostModel, Edit, HardwareRegistry, Platform, PredictOptions, RawPlatform, Session};
 use ledg_zoo::ZooConfig;
 
 /// ResNet-50: 122 nodes.
@@ -101,6 +103,14 @@ pub fn candidates(graph: &Graph, n: usize) -> Vec<Vec<Edit>> {
         ]
     };
     (0..n).map(candidate).collect()
+}
+
+/// Asks about some candidates in a session of their own, so that the model knows the sentences of all.
+pub fn learn_sentences(model: &Arc<CostModel>, graph: &Graph) {
+    let mut session =
+        Session::new(Arc::clone(model), graph, &platforms(1), PredictOptions::default()).expect("a session");
+    // Kinds of edits repeat with periods 7 and 9.
+    candidates(graph, 63).iter().for_each(|edits| _ = session.predict(edits).expect("an estimate"));
 }
 
 /// `n` edits of one node each.

@@ -67,6 +67,7 @@ fn case<'a>(model: &'a Arc<CostModel>, name: &str) -> anyhow::Result<Box<dyn FnM
         })
     };
     let candidates = |graph: Graph, single: bool, at_once: usize| -> anyhow::Result<Box<dyn FnMut() + 'a>> {
+        cases::learn_sentences(model, &graph);
         let mut session = Session::new(Arc::clone(model), &graph, &cases::platforms(1), OPTIONS)?;
         let edits = if single { cases::single_edits(&graph, 512) } else { cases::candidates(&graph, 512) };
         let mut next = 0;

@@ -136,8 +136,10 @@ impl Apply<'_> {
         for sums in &mut sums {
             sums.copy_from_slice(&bias[..V]);
         }
-        for (k, w) in panel.chunks_exact(PANEL).enumerate() {
-            let w = &S::as_simd_f32s(w).0[..V];
+        // Of one length, so that the compiler need not check what it reads.
+        let panel = &panel.as_chunks::<PANEL>().0[..d_in];
+        for k in 0..d_in {
+            let w = &S::as_simd_f32s(&panel[k]).0[..V];
             for r in 0..R {
                 let input = simd.splat_f32s(x[r][k]);
                 for v in 0..V {

@@ -201,14 +201,21 @@ impl Executor {
         }
         let (d, width) = (self.config.d_readout, self.trunk.head_width());
         let own = width / self.members;
-        nodes.clear();
+        // Lanes beyond the last class keep what was there: nobody reads them.
         nodes.resize(padded(classes.len()) * self.members * d, 0.0);
         let blocks = nodes.chunks_exact_mut(self.members * d * PANEL).zip(row_of_class.chunks(PANEL));
         for (block, block_rows) in blocks {
-            for (at, lanes) in block.chunks_exact_mut(PANEL).enumerate() {
-                let from = at / d * own + at % d;
-                for (lane, &row) in lanes.iter_mut().zip(block_rows) {
-                    *lane = store.heads.x[row as usize * width + from];
+            let mut heads: [&[f32]; PANEL] = [&[]; PANEL];
+            for (m, block) in block.chunks_exact_mut(d * PANEL).enumerate() {
+                for (lane, head) in heads.iter_mut().enumerate() {
+                    let row = block_rows[lane.min(block_rows.len() - 1)] as usize;
+                    *head = &store.heads.x[row * width + m * own..][..d];
+                }
+                let block = &mut block.as_chunks_mut::<PANEL>().0[..d];
+                for (at, lanes) in block.iter_mut().enumerate() {
+                    for (lane, head) in lanes.iter_mut().zip(&heads) {
+                        *lane = head[at];
+                    }
                 }
             }
         }

@@ -88,6 +88,51 @@ fn load<S: Simd, const V: usize>(simd: S, from: &[f32], row: usize) -> [S::f32s;
     out
 }
 
+/// Adds what `J` hidden units give to the sums of the terms. Two at a time share what they load, and hide each other's
+/// latencies.
+#[inline(always)]
+fn hidden_units<S: Simd, const V: usize, const J: usize>(
+    simd: S,
+    units: &[Unit],
+    hidden: &[f32],
+    nodes: &[f32],
+    physical: &[f32],
+    sums: &mut [[S::f32s; V]; N_TERMS],
+) {
+    let (units, hidden, nodes) = (&units[..J], &hidden[..J], &nodes[..J * PANEL]);
+    let physical = &physical[..N_PHYSICAL * PANEL];
+    let mut h = [[simd.splat_f32s(0.0); V]; J];
+    for j in 0..J {
+        h[j] = load::<S, V>(simd, nodes, j);
+        let own = simd.splat_f32s(hidden[j]);
+        for v in 0..V {
+            h[j][v] = simd.add_f32s(h[j][v], own);
+        }
+    }
+    for k in 0..N_PHYSICAL {
+        let numbers = load::<S, V>(simd, physical, k);
+        for j in 0..J {
+            let w = simd.splat_f32s(units[j].physical[k]);
+            for v in 0..V {
+                h[j][v] = simd.mul_add_e_f32s(numbers[v], w, h[j][v]);
+            }
+        }
+    }
+    for j in 0..J {
+        for v in 0..V {
+            h[j][v] = silu(simd, h[j][v]);
+        }
+    }
+    for t in 0..N_TERMS {
+        for j in 0..J {
+            let w = simd.splat_f32s(units[j].out[t]);
+            for v in 0..V {
+                sums[t][v] = simd.mul_add_e_f32s(h[j][v], w, sums[t][v]);
+            }
+        }
+    }
+}
+
 impl Factors<'_> {
     // No closures in here: they would be compiled without the instruction set that this function is compiled for.
     #[inline(always)]
@@ -104,29 +149,13 @@ impl Factors<'_> {
                 for t in 0..N_TERMS {
                     sums[t] = [simd.splat_f32s(weights.bias[m][t]); V];
                 }
-                for j in 0..d {
-                    let unit = &units[j];
-                    let mut h = load::<S, V>(simd, nodes, j);
-                    let own = simd.splat_f32s(hidden[j]);
-                    for v in 0..V {
-                        h[v] = simd.add_f32s(h[v], own);
-                    }
-                    for k in 0..N_PHYSICAL {
-                        let w = simd.splat_f32s(unit.physical[k]);
-                        let numbers = load::<S, V>(simd, physical, k);
-                        for v in 0..V {
-                            h[v] = simd.mul_add_e_f32s(numbers[v], w, h[v]);
-                        }
-                    }
-                    for v in 0..V {
-                        h[v] = silu(simd, h[v]);
-                    }
-                    for t in 0..N_TERMS {
-                        let w = simd.splat_f32s(unit.out[t]);
-                        for v in 0..V {
-                            sums[t][v] = simd.mul_add_e_f32s(h[v], w, sums[t][v]);
-                        }
-                    }
+                let mut j = 0;
+                while j + 2 <= d {
+                    hidden_units::<S, V, 2>(simd, &units[j..], &hidden[j..], &nodes[j * PANEL..], physical, &mut sums);
+                    j += 2;
+                }
+                if j < d {
+                    hidden_units::<S, V, 1>(simd, &units[j..], &hidden[j..], &nodes[j * PANEL..], physical, &mut sums);
                 }
                 for t in 0..N_TERMS {
                     let base = simd.splat_f32s(platform.base[m][t]);
