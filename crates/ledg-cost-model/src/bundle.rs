@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 use ledg_encoder::{Encoder, SentenceTable};
-use ledg_predictor::{Normalization, Predictor, PredictorConfig};
+use ledg_predictor::{Executor, Normalization, Predictor, PredictorConfig};
 use ledg_template::{FEATURE_SCHEMA, TemplateSet};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -156,10 +157,21 @@ impl Bundle {
     /// # Errors
     /// A weight that is missing or has another shape, by name.
     pub fn predictors(&self) -> Result<Vec<Predictor>> {
+        self.builders().into_iter().map(|builder| Ok(Predictor::load(&self.header.predictor, builder)?)).collect()
+    }
+
+    /// All members as one executor; `None` where it has no form of the model.
+    ///
+    /// # Errors
+    /// As [`Bundle::predictors`].
+    pub fn executor(&self) -> Result<Option<Executor>> {
+        Ok(Executor::load(&self.header.predictor, &self.builders())?)
+    }
+
+    fn builders(&self) -> Vec<VarBuilder<'static>> {
         let build = |member: &Member| {
             let weights: HashMap<String, Tensor> = member.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
-            let builder = candle_nn::VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
-            Ok(Predictor::load(&self.header.predictor, builder)?)
+            VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu)
         };
         self.members.iter().map(build).collect()
     }

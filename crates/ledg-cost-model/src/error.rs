@@ -56,6 +56,24 @@ pub enum CostModelError {
         /// The library's.
         expected: String,
     },
+    /// An edit of a graph that makes no sense.
+    #[error("graph `{graph}`: edit {index}: {why}")]
+    Edit {
+        /// Name of the graph.
+        graph: String,
+        /// Which of the list's edits, from 0.
+        index: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A session of a graph that is not at batch 1.
+    #[error("graph `{graph}`: {why}")]
+    Session {
+        /// Name of the graph.
+        graph: String,
+        /// What a session needs.
+        why: &'static str,
+    },
     /// A coverage that is no share strictly between 0 and 1, or one that the calibration set is too small for.
     #[error("an interval of coverage {coverage} cannot be given: {why}")]
     Interval {

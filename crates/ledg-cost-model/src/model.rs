@@ -2,21 +2,23 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use candle_core::Tensor;
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, Query, QuotientGraph};
+use ledg_predictor::{NodeCost, PlatformInput};
 use ledg_template::TemplateSet;
 use ledg_template::hardware::Platform;
 
 use crate::bundle::{Bundle, BundleHeader};
 use crate::calibrate::{Calibration, SharedCalibration};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
+use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
+use crate::parallel;
 use crate::platform::RawPlatform;
 
 /// The bundle that comes with the library.
@@ -36,7 +38,7 @@ pub struct CostModel {
 /// What clones of a model share.
 struct Weights {
     header: BundleHeader,
-    members: Vec<Predictor>,
+    engine: Engine,
     encoder: Encoder,
     /// Devices that the training data measured.
     measured: BTreeSet<String>,
@@ -47,14 +49,11 @@ struct Weights {
 /// A graph as this model takes it: described, embedded, identical nodes merged. Prepare once, ask often.
 pub struct PreparedGraph {
     described: DescribedGraph,
-    batch: GraphBatch,
-    class_of: Vec<u32>,
-    counts: Vec<f32>,
+    rows: Rows,
     /// Whether a template covers each class of nodes.
     known: Vec<bool>,
-    /// The part of the answers that depends on neither hardware nor batch size, by member, once it was asked for; with the
-    /// weights that computed it.
-    trunk: OnceLock<(Arc<Weights>, Vec<Tensor>)>,
+    /// What the rows were computed with.
+    weights: Arc<Weights>,
 }
 
 impl PreparedGraph {
@@ -62,6 +61,45 @@ impl PreparedGraph {
     pub fn described(&self) -> &DescribedGraph {
         &self.described
     }
+
+    /// A batch size in units of the batch that the graph's magnitudes are of.
+    fn batch(&self, batch: u64) -> Result<f64> {
+        let described = &self.described;
+        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
+        if batch == 0 {
+            return Err(impossible("it must be at least 1").into());
+        }
+        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
+            return Err(
+                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
+            );
+        }
+        Ok(batch as f64 / described.unit as f64)
+    }
+
+    fn costed(&self) -> Costed<'_> {
+        let rows = &self.rows;
+        Costed { name: &self.described.name, class_of: rows.class_of(), counts: rows.counts(), known: &self.known }
+    }
+}
+
+/// Platforms with their batch sizes, ready for many graphs.
+pub(crate) struct Targets {
+    pub raw: Vec<RawPlatform>,
+    pub platforms: Platforms,
+    pub batches: Vec<u64>,
+}
+
+/// What an estimate needs of a graph.
+#[derive(Clone, Copy)]
+pub(crate) struct Costed<'a> {
+    pub name: &'a str,
+    /// The class of each node.
+    pub class_of: &'a [u32],
+    /// Number of nodes of each class.
+    pub counts: &'a [f32],
+    /// Whether a template covers each class.
+    pub known: &'a [bool],
 }
 
 impl CostModel {
@@ -99,13 +137,13 @@ impl CostModel {
     fn from_cow(bytes: Cow<'static, [u8]>, origin: &str, templates: TemplateSet) -> Result<Self> {
         let encoder = Encoder::pretrained()?;
         let mut bundle = Bundle::from_bytes(&bytes, origin, &templates, &encoder)?;
-        let members = bundle.predictors()?;
+        let engine = Engine::new(&bundle)?;
         let describer = Describer::new(templates, ledg_template::LowerOptions::default());
         let platforms = bundle.header.provenance.platforms.iter();
         let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
         let calibration = bundle.header.calibration.take().map(Arc::new);
         let encoder = encoder.with_table(bundle.sentences)?;
-        let weights = Weights { header: bundle.header, members, encoder, measured, bytes };
+        let weights = Weights { header: bundle.header, engine, encoder, measured, bytes };
         Ok(CostModel { weights: Arc::new(weights), describer, calibration })
     }
 
@@ -178,22 +216,22 @@ impl CostModel {
     /// # Errors
     /// What templates, encoder or predictor refuse in the graph.
     pub fn prepare(&self, graph: &Graph) -> Result<PreparedGraph> {
-        let described = self.describer.describe(graph)?;
-        let config = &self.weights.header.predictor;
-        let input = described.input(&self.weights.encoder, &self.weights.header.normalization)?;
-        let quotient = QuotientGraph::new(&input, config.attention, config.n_layers)?;
-        let mut known = vec![true; quotient.counts.len()];
-        for (node, &class) in described.nodes.iter().zip(&quotient.class_of) {
+        self.weights.engine.forget();
+        self.prepare_sharing(graph)
+    }
+
+    /// [`CostModel::prepare`], rows shared with the graphs that this thread has prepared since `Engine::forget`.
+    fn prepare_sharing(&self, graph: &Graph) -> Result<PreparedGraph> {
+        self.embedded(self.describer.describe(graph)?)
+    }
+
+    fn embedded(&self, described: DescribedGraph) -> Result<PreparedGraph> {
+        let rows = self.weights.engine.graph(&described.input(&self.weights.encoder, &self.weights.header.normalization)?)?;
+        let mut known = vec![true; rows.counts().len()];
+        for (node, &class) in described.nodes.iter().zip(rows.class_of()) {
             known[class as usize] &= node.known;
         }
-        Ok(PreparedGraph {
-            batch: GraphBatch::new(&[&quotient], config, self.weights.members[0].dtype())?,
-            class_of: quotient.class_of,
-            counts: quotient.counts,
-            known,
-            described,
-            trunk: OnceLock::new(),
-        })
+        Ok(PreparedGraph { rows, known, described, weights: Arc::clone(&self.weights) })
     }
 
     /// Estimates a graph on platforms, each at its batch size, in the same order. The part that does not depend on
@@ -210,53 +248,55 @@ impl CostModel {
         if on.is_empty() {
             return Ok(Vec::new());
         }
+        self.predict_on(graph, &self.targets(on)?, options)
+    }
+
+    /// Estimates graphs on platforms, each graph's estimates in the order of the platforms.
+    ///
+    /// What the graphs have in common is computed once by each thread. Runs on this thread and, if `threads` is more than
+    /// one, on others that end with the call. The estimates do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// By graph, as [`CostModel::prepare`] and [`CostModel::predict`]; for all, what is wrong with a platform.
+    pub fn predict_all(
+        &self,
+        graphs: &[Graph],
+        on: &[(Platform, u64)],
+        options: &PredictOptions,
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Vec<Estimate>>>> {
+        let targets = self.targets(on)?;
+        let one = |graph: &Graph| self.predict_on(&self.prepare_sharing(graph)?, &targets, options);
+        Ok(parallel::map(graphs, threads, || self.weights.engine.forget(), one))
+    }
+
+    pub(crate) fn predict_on(
+        &self,
+        graph: &PreparedGraph,
+        on: &Targets,
+        options: &PredictOptions,
+    ) -> Result<Vec<Estimate>> {
+        if !Arc::ptr_eq(&graph.weights, &self.weights) {
+            // Another model readied it: its rows mean nothing to these weights, its description does.
+            self.weights.engine.forget();
+            return self.predict_on(&self.embedded(graph.described.clone())?, on, options);
+        }
+        let batches = on.batches.iter().enumerate();
+        let queries: Vec<(usize, f64)> =
+            batches.map(|(i, &batch)| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
+        let answers = self.weights.engine.answer(&graph.rows, &on.platforms, &queries)?;
+        answers.iter().zip(&on.raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
+    }
+
+    /// Readies platforms.
+    pub(crate) fn targets(&self, on: &[(Platform, u64)]) -> Result<Targets> {
         let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
-        let queries: Vec<Query> =
-            on.iter().enumerate().map(|(i, &(_, batch))| self.query(graph, i, batch)).collect::<Result<_>>()?;
-        let platforms = PlatformBatch::new(
-            &self.platform_inputs(&raw)?,
-            &self.weights.header.predictor,
-            self.weights.members[0].dtype(),
-        )?;
-        let mut members = Vec::with_capacity(self.weights.members.len());
-        let trunk = self.trunk(graph)?;
-        for (predictor, h) in self.weights.members.iter().zip(trunk.iter()) {
-            members.push(match predictor.node_costs(h, &graph.batch, &platforms, &queries)? {
-                Some(costs) => MemberAnswer::ByNode(costs),
-                None => {
-                    let ln = predictor.latencies(h, &graph.batch, &platforms, &queries, &Mode::Eval)?;
-                    MemberAnswer::Total(ln.to_dtype(candle_core::DType::F64)?.to_vec1()?)
-                }
-            });
-        }
-        (0..queries.len()).map(|q| self.estimate(graph, &members, q, &raw[q], options)).collect()
+        let platforms = self.weights.engine.platforms(&self.platform_inputs(&raw)?)?;
+        Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
     }
 
-    /// The trunk's output by member, computed once a graph. Threads that come at the same time compute the same bits.
-    fn trunk<'a>(&self, graph: &'a PreparedGraph) -> Result<Cow<'a, [Tensor]>> {
-        let mine = || graph.trunk.get().filter(|(weights, _)| Arc::ptr_eq(weights, &self.weights));
-        if let Some((_, trunk)) = mine() {
-            return Ok(Cow::Borrowed(trunk));
-        }
-        let members = self.weights.members.iter();
-        let trunk = members.map(|p| Ok(p.trunk(&graph.batch, &Mode::Eval)?)).collect::<Result<Vec<Tensor>>>()?;
-        // A graph that another model asked about first keeps that one's.
-        let _ = graph.trunk.set((Arc::clone(&self.weights), trunk.clone()));
-        Ok(Cow::Owned(trunk))
-    }
-
-    fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
-        let described = &graph.described;
-        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
-        if batch == 0 {
-            return Err(impossible("it must be at least 1").into());
-        }
-        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
-            return Err(
-                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
-            );
-        }
-        Ok(Query { graph: 0, platform, batch: batch as f64 / described.unit as f64 })
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.weights.engine
     }
 
     fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {
@@ -270,15 +310,14 @@ impl CostModel {
     }
 
     /// Combines the members' answers to one query: the geometric mean of their latencies.
-    fn estimate(
+    pub(crate) fn estimate(
         &self,
-        graph: &PreparedGraph,
-        members: &[MemberAnswer],
-        q: usize,
+        graph: Costed<'_>,
+        answers: &Answers,
         platform: &RawPlatform,
         options: &PredictOptions,
     ) -> Result<Estimate> {
-        let ln: Vec<f64> = members.iter().map(|m| m.ln_latency(q, &graph.counts)).collect();
+        let ln = &answers.ln_s;
         let n = ln.len() as f64;
         let mean = ln.iter().sum::<f64>() / n;
         let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
@@ -288,17 +327,20 @@ impl CostModel {
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
             let why = "the estimate is not finite: a magnitude of the graph is out of range";
-            return Err(CostModelError::Bundle { origin: graph.described.name.clone(), why: why.into() });
+            return Err(CostModelError::Bundle { origin: graph.name.to_owned(), why: why.into() });
         }
         let measured = self.has_measured(platform.device());
         let general =
             self.weights.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
         let half = shift.and_then(|s| s.half_width(options.coverage, spread)).unwrap_or(general);
-        let classes = mean_costs(members, q, latency_s, &graph.counts);
-        let known =
-            if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
+        let all_known = graph.known.iter().all(|&k| k);
+        let classes = match &answers.classes {
+            Some(sum) if options.per_node || !all_known => Some(mean_costs(sum, latency_s, graph.counts)),
+            _ => None,
+        };
+        let known = if all_known { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
         let nodes = match (&classes, options.per_node) {
-            (Some(classes), true) => node_estimates(&graph.class_of, classes),
+            (Some(classes), true) => node_estimates(graph.class_of, classes),
             _ => Vec::new(),
         };
         let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
@@ -306,49 +348,14 @@ impl CostModel {
     }
 }
 
-/// One member's answer to all queries.
-enum MemberAnswer {
-    /// Costs by query and class of nodes.
-    ByNode(Vec<Vec<NodeCost>>),
-    /// ln seconds by query.
-    Total(Vec<f64>),
-}
-
-impl MemberAnswer {
-    fn ln_latency(&self, q: usize, counts: &[f32]) -> f64 {
-        match self {
-            MemberAnswer::ByNode(costs) => {
-                costs[q].iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum::<f64>().ln()
-            }
-            MemberAnswer::Total(ln) => ln[q],
-        }
-    }
-}
-
-/// Mean over the members of each class's cost, scaled so that the sum over all nodes is the latency.
-fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]) -> Option<Vec<NodeCost>> {
-    let mut sum = vec![NodeCost { compute_s: 0.0, issue_s: 0.0, memory_s: 0.0, launch_s: 0.0 }; counts.len()];
-    for member in members {
-        let MemberAnswer::ByNode(costs) = member else { return None };
-        for (total, cost) in sum.iter_mut().zip(&costs[q]) {
-            total.compute_s += cost.compute_s;
-            total.issue_s += cost.issue_s;
-            total.memory_s += cost.memory_s;
-            total.launch_s += cost.launch_s;
-        }
-    }
+/// Each class's cost, scaled so that the sum over all nodes is the latency.
+fn mean_costs(sum: &[NodeCost], latency_s: f64, counts: &[f32]) -> Vec<NodeCost> {
     let all: f64 = sum.iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum();
-    for cost in &mut sum {
-        cost.compute_s *= latency_s / all;
-        cost.issue_s *= latency_s / all;
-        cost.memory_s *= latency_s / all;
-        cost.launch_s *= latency_s / all;
-    }
-    Some(sum)
+    sum.iter().map(|cost| cost.scaled(latency_s / all)).collect()
 }
 
 /// Share of the latency, or of the nodes where the model has no costs by node, that templates cover.
-fn known_share(graph: &PreparedGraph, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
+fn known_share(graph: Costed<'_>, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
     let covered = |weight: &dyn Fn(usize) -> f64| -> f64 {
         let weights =
             (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c]));
