@@ -54,7 +54,6 @@ fn edits(c: &mut Criterion) {
     group.bench_function("full query of 400 nodes", |b| {
         b.iter(|| model.predict(&model.prepare(black_box(&graph))?, &on, &OPTIONS))
     });
-    cases::learn_sentences(&model, &graph);
     let mut session = Session::new(model.clone(), &graph, &on, OPTIONS).expect("a session");
     let mut edits = cases::single_edits(&graph, 512).into_iter().cycle();
     group.bench_function("one edit of 400 nodes", |b| {

@@ -3,7 +3,10 @@
 #[path = "../benches/cases/mod.rs"]
 mod cases;
 
-use ledg_cost_model::{CostModel, PredictOptions};
+use std::sync::Arc;
+
+use ledg_cost_model::template::TemplateSet;
+use ledg_cost_model::{CostModel, PredictOptions, Session};
 use ledg_zoo::ZooConfig;
 
 #[test]
@@ -28,4 +31,19 @@ fn executor_and_predictor_agree_on_the_zoo() {
             assert!((estimate.spread - spread).abs() < 1e-5, "{}: {} {spread}", graph.name(), estimate.spread);
         }
     }
+}
+
+/// The speeds that benches and the table state are those of sentences that need no language model.
+#[test]
+fn sentences_of_the_benches_come_with_the_model() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/default.ledg");
+    let bytes = std::fs::read(path).unwrap();
+    let model = Arc::new(CostModel::from_bytes(&bytes, path, TemplateSet::builtin().unwrap()).unwrap());
+    for graph in [cases::resnet50(), cases::residual(400)] {
+        let options = PredictOptions::default();
+        let mut session = Session::new(Arc::clone(&model), &graph, &cases::platforms(20), options).unwrap();
+        let candidates = [cases::candidates(&graph, 130), cases::single_edits(&graph, 130)].concat();
+        assert!(session.predict_all(&candidates).iter().all(|estimates| estimates.is_ok()));
+    }
+    assert!(!model.encoder().is_loaded());
 }
