@@ -226,7 +226,8 @@ impl CostModel {
     }
 
     fn embedded(&self, described: DescribedGraph) -> Result<PreparedGraph> {
-        let rows = self.weights.engine.graph(&described.input(&self.weights.encoder, &self.weights.header.normalization)?)?;
+        let rows =
+            self.weights.engine.graph(&described.input(&self.weights.encoder, &self.weights.header.normalization)?)?;
         let mut known = vec![true; rows.counts().len()];
         for (node, &class) in described.nodes.iter().zip(rows.class_of()) {
             known[class as usize] &= node.known;
