@@ -10,8 +10,9 @@
  * Handles.   ledg_x_new, ledg_x_load and the like give a handle that the caller owns and frees with the ledg_x_free of its type,
  *            once. Freeing NULL is fine. Handles do not depend on each other: free them in any order.
  * Threads.   A const handle in an argument means: any number of threads may use it at once. A handle that is not const is for one
- *            thread at a time. Models, graphs and platforms never change. There is no thread pool and no global state but the log
- *            callback and the built-in model, which is loaded once.
+ *            thread at a time. Models, graphs and platforms never change. There is no global state but the log callback and the
+ *            built-in model, which is loaded once. The one thread pool is the encoder's, which a sentence that the model was not
+ *            shipped with starts.
  * Strings.   In: ledg_str, UTF-8 with its length, borrowed for the call. Out: views that live as long as their parent, or a
  *            ledg_string to free.
  * Structs.   A struct that begins with struct_size may grow at its end in later versions. Zero it, set struct_size to its sizeof,

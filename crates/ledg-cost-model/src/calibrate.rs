@@ -25,8 +25,8 @@ use crate::estimate::PredictOptions;
 use crate::model::CostModel;
 use crate::records::Records;
 
-/// Standard deviation of platforms' levels around the model's, in ln latency: what few measured devices that were held
-/// out of training showed is 0.2 to 0.7.
+/// Standard deviation of platforms' levels around the model's that is assumed before there are records, in ln latency. Wide:
+/// a few records outweigh it.
 const PLATFORM_STD: f64 = 0.5;
 /// Scatter of records around their platform's level that is assumed before there are any, and the weight of that
 /// assumption in records.
