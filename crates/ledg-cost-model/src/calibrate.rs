@@ -333,17 +333,7 @@ mod tests {
             let records = records(&model, &t4, 3, 0.6, 0.1);
             let text = records.to_jsonl().unwrap();
             let again = Records::from_jsonl("r", &text, &HardwareRegistry::builtin(), Limits::default()).unwrap();
-            // JSON numbers are read to within one unit in the last place.
-            let seconds = |r: &Records| -> Vec<f64> { r.rows().iter().filter_map(|r| r.latency_s()).collect() };
-            let (before, after) = (seconds(&records), seconds(&again));
-            assert_eq!((before.len(), after.len()), (3, 3));
-            assert!(
-                before.iter().zip(&after).all(|(a, b)| (a / b - 1.0).abs() <= f64::EPSILON),
-                "{before:?} {after:?}"
-            );
-            for (one, two) in records.rows().iter().zip(again.rows()) {
-                assert_eq!((&one.graph, &one.hardware, one.batch), (&two.graph, &two.hardware, two.batch));
-            }
+            assert_eq!(again.rows(), records.rows());
             let calibrated = model.calibrate(&again).unwrap();
             let templates = ledg_template::TemplateSet::builtin().unwrap();
             let loaded = CostModel::from_bytes(&calibrated.to_bytes().unwrap(), "m", templates).unwrap();
