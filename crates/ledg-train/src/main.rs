@@ -9,7 +9,6 @@ mod data;
 mod evaluate;
 mod files;
 mod metrics;
-mod optimizer;
 mod prepare;
 mod run;
 mod split;

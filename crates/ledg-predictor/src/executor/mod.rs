@@ -21,6 +21,7 @@ mod linear;
 mod norm;
 mod platforms;
 mod readout;
+mod score;
 mod simd;
 mod store;
 mod trunk;
@@ -41,6 +42,7 @@ use crate::roofline::{self, N_PHYSICAL, NodeLogs, PlatformLogs};
 use platforms::Platforms;
 use readout::Corrections;
 use simd::{PANEL, padded};
+pub use score::ScoreExecutor;
 pub use store::Store;
 use trunk::Trunk;
 
