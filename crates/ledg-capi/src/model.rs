@@ -22,9 +22,9 @@ pub const LEDG_CAP_NODES: u64 = 1 << 1;
 pub const LEDG_CAP_CALIBRATE: u64 = 1 << 2;
 /// Capability: sessions that cost local rewrites of a graph. Reserved; this version does not have it.
 pub const LEDG_CAP_DELTA: u64 = 1 << 3;
-/// Capability: training on records as they come. Reserved; this version does not have it.
+/// Capability: training on records as they come: `ledg_model_update`, of schedule models.
 pub const LEDG_CAP_UPDATE: u64 = 1 << 4;
-/// Capability: schedules. Reserved; this version does not have it.
+/// Capability: ranking schedules. The library has the functions `ledg_schedule_*`, whatever the model.
 pub const LEDG_CAP_SCHEDULES: u64 = 1 << 5;
 
 /// A cost model. Immutable: any number of threads may use it at once, without locks. Calibration and plugins give a new
@@ -184,7 +184,7 @@ fn describe(model: &ledg_model) -> Result<ledg_model_info> {
     };
     Ok(ledg_model_info {
         struct_size: size_of::<ledg_model_info>(),
-        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | by_node,
+        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | LEDG_CAP_UPDATE | LEDG_CAP_SCHEDULES | by_node,
         members: header.members as u64,
         graphs: header.provenance.graphs as u64,
         records: header.provenance.records as u64,

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use ledg_cost_model::CostModelError;
 use ledg_cost_model::graph::GraphError;
 use ledg_cost_model::onnx::OnnxError;
+use ledg_cost_model::schedule::ScheduleError;
 use ledg_cost_model::template::TemplateError;
 use ledg_cost_model::template::hardware::HardwareError;
 
@@ -113,6 +114,8 @@ impl From<CostModelError> for Failure {
             CostModelError::Onnx(e) => onnx_code(e),
             CostModelError::Template(_) => LEDG_E_TEMPLATE,
             CostModelError::Hardware(e) => hardware_code(e),
+            CostModelError::Schedule(e) => schedule_code(e),
+            CostModelError::Untrained => LEDG_E_MODEL,
             CostModelError::MissingFigure { .. } => LEDG_E_HARDWARE,
             CostModelError::Encoder(_) | CostModelError::Predictor(_) => LEDG_E_GRAPH,
             CostModelError::Bundle { .. } | CostModelError::Mismatch { .. } => LEDG_E_MODEL,
@@ -165,6 +168,15 @@ fn onnx_code(error: &OnnxError) -> ledg_status {
         OnnxError::TooLarge { .. } => LEDG_E_LIMIT,
         OnnxError::UnboundDims { .. } | OnnxError::NoSuchDim { .. } => LEDG_E_SYMBOL,
         OnnxError::Cycle { .. } => LEDG_E_GRAPH,
+        _ => LEDG_E_PARSE,
+    }
+}
+
+fn schedule_code(error: &ScheduleError) -> ledg_status {
+    match error {
+        ScheduleError::Limit { .. } => LEDG_E_LIMIT,
+        ScheduleError::UnknownPrimitive { .. } => LEDG_E_UNKNOWN_OP,
+        ScheduleError::Words { .. } => LEDG_E_TEMPLATE,
         _ => LEDG_E_PARSE,
     }
 }
