@@ -6,12 +6,8 @@ import json
 from typing import Any
 
 import tvm
-from tvm import arith
-
-try:
-    from tvm import tirx as tir
-except ImportError:  # an older layout
-    from tvm import tir
+from tvm import sym
+from tvm_ffi import structural_walk
 
 _FLOAT_OPERATIONS = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Call", "FloorDiv", "FloorMod")
 
@@ -23,7 +19,7 @@ def _kind(node: Any) -> str:
 def task_of(mod: Any, name: str) -> dict[str, Any]:
     """The task of a module: its blocks in order of execution."""
     blocks: list[dict[str, Any]] = []
-    for _, function in mod.functions_items() if hasattr(mod, "functions_items") else mod.functions.items():
+    for _, function in mod.functions_items():
         _walk(function.body, [], blocks)
     return {"name": name, "blocks": blocks}
 
@@ -67,7 +63,7 @@ def _block(realize: Any, loops: list[Any]) -> dict[str, Any]:
 
 
 def _access(region: Any, axis_of: dict[Any, int], write: bool) -> dict[str, Any]:
-    buffer = region.buffer
+    buffer = region.source
     bits = tvm.DataType(str(buffer.dtype)).bits
     dims = []
     for part in region.region:
@@ -88,7 +84,7 @@ def _linear(expression: Any, axis_of: dict[Any, int]) -> list[tuple[int, int]]:
     variables = list(axis_of)
     if not variables:
         return []
-    coefficients = arith.detect_linear_equation(expression, variables)
+    coefficients = sym.detect_linear_equation(expression, variables)
     if len(coefficients) != len(variables) + 1:
         return []
     steps = zip(coefficients, variables)
@@ -101,9 +97,9 @@ def _flops(body: Any) -> int:
 
     def visit(node: Any) -> None:
         nonlocal count
-        if _kind(node) in _FLOAT_OPERATIONS and str(getattr(node, "dtype", "")).startswith(("float", "bfloat")):
+        if _kind(node) in _FLOAT_OPERATIONS and str(node.ty).startswith(("float", "bfloat")):
             if _kind(node) != "Call" or "if_then_else" not in str(node.op):
                 count += 1
 
-    tir.stmt_functor.post_order_visit(body, visit)
+    structural_walk(body, visit)
     return count
