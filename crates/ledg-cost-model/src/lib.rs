@@ -37,7 +37,7 @@ pub use calibrate::{Calibration, PlatformScale};
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};
 pub use edit::Edit;
-pub use error::CostModelError;
+pub use error::{CostModelError, Result};
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};
 pub use explain::{ExplainedNode, Explanation};
 pub use ledg_template::hardware::{HardwareRegistry, Platform};

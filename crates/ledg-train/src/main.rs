@@ -11,6 +11,7 @@ mod files;
 mod metrics;
 mod prepare;
 mod run;
+mod schedules;
 mod split;
 mod summary;
 mod trainer;
@@ -38,6 +39,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train every run (seed x fold) of an experiment; runs that are finished are skipped, a stopped one goes on.
+    ///
+    /// A configuration with a `[schedules]` table trains a schedule model, one seed after the other.
     ///
     /// Example: ledg-train fit configs/experiments/timm-families.toml
     Fit {
@@ -96,6 +99,7 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     single_threaded_products()?;
     match cli.command {
+        Command::Fit { config, workers: _, runs } if schedules::is_config(&config) => schedules::fit(&config, &runs),
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
         Command::Eval { config, runs, output } => {
             let text = evaluate::report(&Experiment::load(&config)?, &config, &runs)?;

@@ -8,8 +8,8 @@ written when it is complete, so a collection that is stopped goes on where it wa
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
+import lzma
 import os
 import platform
 import tempfile
@@ -57,15 +57,14 @@ def read(path: str) -> list[str]:
     """Lines of a file, or none."""
     if not os.path.exists(path):
         return []
-    with gzip.open(path, "rt", encoding="utf-8") as file:
+    with lzma.open(path, "rt", encoding="utf-8") as file:
         return [line for line in file.read().splitlines() if line]
 
 
 def write(path: str, lines: list[str]) -> None:
     """Writes lines under a temporary name, then renames."""
     temporary = f"{path}.{os.getpid()}.tmp"
-    # No time of day in the file: the same lines are the same bytes.
-    with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+    with lzma.open(temporary, "wb") as file:
         file.write(("\n".join(lines) + "\n").encode())
     os.replace(temporary, path)
 
@@ -107,7 +106,7 @@ def main() -> None:
         counts = []
         for kind, shape in COLLECTED:
             name = f"{kind}_{'x'.join(map(str, shape))}"
-            path = os.path.join(args.output, f"{name}.jsonl.gz")
+            path = os.path.join(args.output, f"{name}.jsonl.xz")
             lines = read(path)
             have = sum('"trace"' in line for line in lines)
             if have < args.candidates:
