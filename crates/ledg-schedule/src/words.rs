@@ -167,6 +167,6 @@ mod tests {
         check("{kind}\"", "{kid}\"", "there is no field {kid}");
         check("schema = 1", "schema = 7", "`schema` is 7");
         check("lookup = true", "lookup = false", "it has either a `sentence` or `lookup = true`");
-        check("[loop]", "[loops]", "unknown field `loops`");
+        check("\n[loop]", "\n[loops]", "unknown field `loops`");
     }
 }
