@@ -28,7 +28,9 @@ pub enum CostModelError {
     #[error(transparent)]
     Schedule(#[from] ledg_schedule::ScheduleError),
     /// A schedule model that has learned from nothing yet was asked for scores.
-    #[error("the schedule model is untrained, and scores of random weights mean nothing: update it with measured records first")]
+    #[error(
+        "the schedule model is untrained, and scores of random weights mean nothing: update it with measured records first"
+    )]
     Untrained,
     /// A device's data sheet lacks a figure that the physical prior cannot do without.
     #[error(

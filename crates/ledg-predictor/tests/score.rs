@@ -34,7 +34,8 @@ fn executor_and_tensors_agree_and_a_batch_does_not_matter() {
         let graphs: Vec<GraphInput> = (0..6).map(|k| graph(3 + 5 * k, k as u64)).collect();
         let quotients: Vec<QuotientGraph> =
             graphs.iter().map(|g| QuotientGraph::new(g, attention, config.n_layers).unwrap()).collect();
-        let batch = GraphBatch::new(&quotients.iter().collect::<Vec<_>>(), scorers[0].trunk_config(), DType::F32).unwrap();
+        let batch =
+            GraphBatch::new(&quotients.iter().collect::<Vec<_>>(), scorers[0].trunk_config(), DType::F32).unwrap();
         let scores = scorers.each_ref().map(|s| s.scores(&batch, &Mode::Eval).unwrap().to_vec1::<f32>().unwrap());
         let mut shared = Store::default();
         for (i, g) in graphs.iter().enumerate() {

@@ -33,7 +33,9 @@ pub enum ScheduleError {
         why: String,
     },
     /// A primitive that no sentence covers.
-    #[error("trace, line {line}: there is no sentence for the primitive `{primitive}`: add it to configs/templates/schedule.toml")]
+    #[error(
+        "trace, line {line}: there is no sentence for the primitive `{primitive}`: add it to configs/templates/schedule.toml"
+    )]
     UnknownPrimitive {
         /// Counted from 1.
         line: usize,

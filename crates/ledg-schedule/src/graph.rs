@@ -124,7 +124,8 @@ impl ScheduleGraph {
     pub fn from_json(text: &str) -> Result<ScheduleGraph> {
         let wire: GraphWire =
             serde_json::from_str(text).map_err(|source| ScheduleError::Json { what: "schedule graph", source })?;
-        let bad = |field: &str, why: String| ScheduleError::Task { task: "schedule graph".into(), field: field.into(), why };
+        let bad =
+            |field: &str, why: String| ScheduleError::Task { task: "schedule graph".into(), field: field.into(), why };
         if wire.version != SCHEDULE_WIRE_VERSION {
             return Err(bad("version", format!("is {}, this library reads {SCHEDULE_WIRE_VERSION}", wire.version)));
         }
@@ -276,7 +277,11 @@ fn inside(program: &Program, b: BlockId, place: usize) -> Numbers {
     let (mut reads, mut largest) = (Vec::new(), Vec::new());
     for access in &state.block.accesses {
         let bytes = footprint(access, &tile);
-        if access.write { write += bytes } else { read += bytes }
+        if access.write {
+            write += bytes
+        } else {
+            read += bytes
+        }
         if access.write { largest.push(bytes) } else { reads.push(bytes) }
     }
     largest.extend(reads);

@@ -80,7 +80,8 @@ impl<'a> Replay<'a> {
         if !named.loops.is_empty() {
             numbers.flag(at::UNKNOWN, extent.is_none()).log(at::EXTENT, extent.unwrap_or(0.0));
         }
-        let node = nodes.add(ScheduleNode { primitive: it.name.to_owned(), sentence, numbers: Vec::new() }, named.fathers.clone());
+        let node = nodes
+            .add(ScheduleNode { primitive: it.name.to_owned(), sentence, numbers: Vec::new() }, named.fathers.clone());
         self.act(it, &named, node, &mut numbers);
         nodes.set_numbers(node, numbers);
         named.loops.iter().for_each(|&l| self.program.loops[l].last = Some(node));
@@ -183,9 +184,10 @@ impl<'a> Replay<'a> {
     fn neighbours(&self, b: BlockId, consumers: bool) -> Vec<BlockId> {
         let own = &self.program.blocks[b].block;
         let joined = |other: &Block| {
-            own.accesses.iter().filter(|a| a.write == consumers).any(|a| {
-                other.accesses.iter().any(|o| o.write != consumers && o.buffer == a.buffer)
-            })
+            own.accesses
+                .iter()
+                .filter(|a| a.write == consumers)
+                .any(|a| other.accesses.iter().any(|o| o.write != consumers && o.buffer == a.buffer))
         };
         let live = |&&o: &&BlockId| o != b && !self.program.blocks[o].inlined && joined(&self.program.blocks[o].block);
         self.program.order.iter().filter(live).copied().collect()
@@ -237,7 +239,8 @@ impl<'a> Replay<'a> {
                 if let (Some(owner), Some(&output)) = (owner, it.outputs.first()) {
                     let l = self.program.add_loop(Some(1.0), owner, vec![]);
                     let nest = &mut self.program.blocks[owner].nest;
-                    let place = named.loops.first().and_then(|&l| nest.iter().position(|&m| m == l)).unwrap_or(nest.len());
+                    let place =
+                        named.loops.first().and_then(|&l| nest.iter().position(|&m| m == l)).unwrap_or(nest.len());
                     nest.insert(place, l);
                     self.names.insert(output, Meaning::Loop(l));
                 }
@@ -359,7 +362,8 @@ impl<'a> Replay<'a> {
             _ => return,
         };
         let reverse = it.name == "reverse_compute_at";
-        let host = self.neighbours(block, !reverse).into_iter().find(|&o| self.program.blocks[o].nest.contains(&target));
+        let host =
+            self.neighbours(block, !reverse).into_iter().find(|&o| self.program.blocks[o].nest.contains(&target));
         let host = host.or_else(|| self.program.blocks.iter().position(|b| b.nest.contains(&target)));
         let Some(host) = host.filter(|&h| h != block) else {
             self.program.unknown += 1;
@@ -403,7 +407,8 @@ impl<'a> Replay<'a> {
     fn cache(&mut self, it: &Instruction<'a>, named: &Named, node: u32) {
         let (Some(&b), Some(&output)) = (named.blocks.first(), it.outputs.first()) else { return };
         let write = it.name == "cache_write";
-        let index = it.get("write_buffer_index").or_else(|| it.get("read_buffer_index")).or_else(|| it.get("buffer_index"));
+        let index =
+            it.get("write_buffer_index").or_else(|| it.get("read_buffer_index")).or_else(|| it.get("buffer_index"));
         let index = index.and_then(|v| self.number(v)).unwrap_or(0.0) as usize;
         let scope = match it.get("storage_scope") {
             Some(Value::Text(scope)) => *scope,
@@ -425,7 +430,8 @@ impl<'a> Replay<'a> {
         let copy = format!("{}_{scope}", access.buffer);
         let (source, target) = if write { (&copy, &access.buffer) } else { (&access.buffer, &copy) };
         let one = |buffer: &str, write: bool| Access { buffer: buffer.to_owned(), write, dims: dims.clone(), ..access };
-        let block = Block { name: copy.clone(), axes, flops: 0.0, accesses: vec![one(source, false), one(target, true)] };
+        let block =
+            Block { name: copy.clone(), axes, flops: 0.0, accesses: vec![one(source, false), one(target, true)] };
         self.program.blocks[b].block.accesses[place].buffer = copy;
         let id = self.program.add_block(block, "cache", Some((b, write)));
         self.program.own_nest(id);
@@ -438,7 +444,8 @@ impl<'a> Replay<'a> {
         let (Some(&l), Some(&output)) = (named.loops.first(), it.outputs.first()) else { return };
         let b = self.program.loops[l].owner;
         let state = self.program.blocks[b].clone();
-        let (Some(target), Some(place)) = (written(&state.block).cloned(), state.nest.iter().position(|&n| n == l)) else {
+        let (Some(target), Some(place)) = (written(&state.block).cloned(), state.nest.iter().position(|&n| n == l))
+        else {
             self.program.unknown += 1;
             return;
         };

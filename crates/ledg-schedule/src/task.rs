@@ -94,7 +94,8 @@ impl Task {
                     return bad("accesses", format!("`{}`: element_bytes must be 1 to 64", access.buffer));
                 }
                 let mut steps = access.dims.iter().flatten();
-                if let Some((axis, _)) = steps.find(|(a, step)| *a >= block.axes.len() || step.unsigned_abs() > 1 << 40) {
+                if let Some((axis, _)) = steps.find(|(a, step)| *a >= block.axes.len() || step.unsigned_abs() > 1 << 40)
+                {
                     return bad("accesses", format!("`{}`: no loop {axis}, or a step too large", access.buffer));
                 }
             }

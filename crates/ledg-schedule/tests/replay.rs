@@ -85,7 +85,8 @@ fn decisions_change_numbers_and_no_sentence() {
     let other = if decision.starts_with("[16, 8]") { "[8, 16])" } else { "[16, 8])" };
     let changed = trace.replace(line, &line.replace(decision, other));
     assert_ne!(changed, trace);
-    let (a, b) = (ScheduleGraph::new(&task, trace, words).unwrap(), ScheduleGraph::new(&task, &changed, words).unwrap());
+    let (a, b) =
+        (ScheduleGraph::new(&task, trace, words).unwrap(), ScheduleGraph::new(&task, &changed, words).unwrap());
     let sentences = |g: &ScheduleGraph| {
         let mut s: Vec<String> = g.nodes.iter().map(|n| n.sentence.clone()).collect();
         s.sort();
@@ -93,7 +94,10 @@ fn decisions_change_numbers_and_no_sentence() {
         s
     };
     assert_eq!(sentences(&a), sentences(&b));
-    assert_ne!(a.nodes.iter().map(|n| &n.numbers).collect::<Vec<_>>(), b.nodes.iter().map(|n| &n.numbers).collect::<Vec<_>>());
+    assert_ne!(
+        a.nodes.iter().map(|n| &n.numbers).collect::<Vec<_>>(),
+        b.nodes.iter().map(|n| &n.numbers).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -153,8 +153,12 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
                 };
                 if better {
                     best = Some((epoch, figures));
-                    files::write_tensors(&weights, averages, None)
-                        .map_err(|e| ledg_cost_model::CostModelError::Bundle { origin: weights.display().to_string(), why: e.to_string() })?;
+                    files::write_tensors(&weights, averages, None).map_err(|e| {
+                        ledg_cost_model::CostModelError::Bundle {
+                            origin: weights.display().to_string(),
+                            why: e.to_string(),
+                        }
+                    })?;
                 }
                 Ok(())
             })?;
@@ -172,7 +176,10 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
         experiment: toml::to_string(&config)?,
         date: jiff::Zoned::now().date().to_string(),
         validation: chosen,
-        licences: vec!["encoder: all-MiniLM-L6-v2 (Apache-2.0)".into(), "training data: measured by this project".into()],
+        licences: vec![
+            "encoder: all-MiniLM-L6-v2 (Apache-2.0)".into(),
+            "training data: measured by this project".into(),
+        ],
         ..provenance(&data.train)
     };
     let model = ScheduleModel::from_members(scorer, prepared.numbers, members, prepared.table, provenance)?;
@@ -280,7 +287,11 @@ fn figures(model: &ScheduleModel, records: &ScheduleRecords) -> ledg_cost_model:
     }
     let n = all.len() as f64;
     let mean = |f: fn(&Figures) -> f64| all.iter().map(f).sum::<f64>() / n;
-    Ok((!all.is_empty()).then(|| Figures { pairwise: mean(|f| f.pairwise), top1: mean(|f| f.top1), top5: mean(|f| f.top5) }))
+    Ok((!all.is_empty()).then(|| Figures {
+        pairwise: mean(|f| f.pairwise),
+        top1: mean(|f| f.top1),
+        top5: mean(|f| f.top5),
+    }))
 }
 
 /// `None` for a task none of whose candidates differ.
@@ -290,7 +301,13 @@ fn figures_of(scores: &[f64], merits: &[f64]) -> Option<Figures> {
         for j in 0..scores.len() {
             if merits[i] > merits[j] {
                 pairs += 1.0;
-                right += if scores[i] > scores[j] { 1.0 } else if scores[i] == scores[j] { 0.5 } else { 0.0 };
+                right += if scores[i] > scores[j] {
+                    1.0
+                } else if scores[i] == scores[j] {
+                    0.5
+                } else {
+                    0.0
+                };
             }
         }
     }

@@ -11,9 +11,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use indicatif::ProgressBar;
-use ledg_cost_model::predictor::{
-    AdamW, GraphBatch, Mode, PlatformBatch, Predictor, Query, SeededInit, learning_rate,
-};
+use ledg_cost_model::predictor::{AdamW, GraphBatch, Mode, PlatformBatch, Predictor, Query, SeededInit, learning_rate};
 use rand::SeedableRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;

@@ -88,7 +88,8 @@ pub(super) fn to_bytes(header: &ScheduleHeader, members: &[Member], table: &Sent
         .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
         .map_err(|e| damaged(e.to_string()))?;
     let json = serde_json::to_string(header).map_err(|e| damaged(e.to_string()))?;
-    safetensors::serialize(views, Some(HashMap::from([(HEADER_KEY.to_owned(), json)]))).map_err(|e| damaged(e.to_string()))
+    safetensors::serialize(views, Some(HashMap::from([(HEADER_KEY.to_owned(), json)])))
+        .map_err(|e| damaged(e.to_string()))
 }
 
 pub(super) fn from_bytes(bytes: &[u8], origin: &str, words: &ScheduleWords, encoder: &Encoder) -> Result<Parts> {

@@ -9,7 +9,8 @@ use candle_nn::VarBuilder;
 use ledg_encoder::{Encoder, SentenceTable};
 use ledg_graph::Magnitudes;
 use ledg_predictor::{
-    Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, SeededInit, Scorer, Standardizer, Store,
+    Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, Scorer, SeededInit, Standardizer,
+    Store,
 };
 use ledg_schedule::{N_NUMBERS, SCHEDULE_SCHEMA, ScheduleGraph, ScheduleWords, Task};
 
@@ -101,7 +102,13 @@ impl ScheduleModel {
         let member = init.vars().into_iter().map(|(name, var)| (name, var.as_tensor().copy()));
         let member = member.map(|(n, t)| Ok((n, t?))).collect::<candle_core::Result<Member>>()?;
         let table = SentenceTable::build(&encoder, &[])?;
-        Self::from_members(config, Standardizer::identity(N_NUMBERS), vec![member], table, ScheduleProvenance::default())
+        Self::from_members(
+            config,
+            Standardizer::identity(N_NUMBERS),
+            vec![member],
+            table,
+            ScheduleProvenance::default(),
+        )
     }
 
     /// A model from trained weights.

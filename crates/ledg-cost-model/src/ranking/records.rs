@@ -81,7 +81,10 @@ impl ScheduleRecords {
             let bad = |why: String| CostModelError::Record { origin: origin.to_owned(), line: Some(i + 1), why };
             let line: Line = serde_json::from_str(line).map_err(|e| bad(e.to_string()))?;
             if line.version != SCHEDULE_RECORDS_VERSION {
-                return Err(bad(format!("`version` is {}, this library reads {SCHEDULE_RECORDS_VERSION}", line.version)));
+                return Err(bad(format!(
+                    "`version` is {}, this library reads {SCHEDULE_RECORDS_VERSION}",
+                    line.version
+                )));
             }
             match (line.task, line.of) {
                 (Some(task), None) if line.trace.is_none() && line.runs_s.is_none() && line.failed.is_none() => {
@@ -89,15 +92,18 @@ impl ScheduleRecords {
                 }
                 (None, Some(of)) => {
                     let trace = line.trace.ok_or_else(|| bad("`trace` is missing".into()))?;
-                    let latency_s = match (line.runs_s, line.failed) {
-                        (Some(runs), None) => Some(median(runs).ok_or_else(|| {
-                            bad("`runs_s` must hold finite numbers above zero, at least one".into())
-                        })?),
-                        (None, Some(_)) => None,
-                        _ => return Err(bad("it has either `runs_s` or `failed`".into())),
-                    };
-                    let task =
-                        self.tasks.get_mut(&of).ok_or_else(|| bad(format!("`of`: no task `{of}` was declared before")))?;
+                    let latency_s =
+                        match (line.runs_s, line.failed) {
+                            (Some(runs), None) => Some(median(runs).ok_or_else(|| {
+                                bad("`runs_s` must hold finite numbers above zero, at least one".into())
+                            })?),
+                            (None, Some(_)) => None,
+                            _ => return Err(bad("it has either `runs_s` or `failed`".into())),
+                        };
+                    let task = self
+                        .tasks
+                        .get_mut(&of)
+                        .ok_or_else(|| bad(format!("`of`: no task `{of}` was declared before")))?;
                     task.candidates.push(Candidate { trace, latency_s });
                 }
                 _ => return Err(bad("a line declares a `task`, or is a candidate `of` one".into())),
@@ -205,6 +211,9 @@ mod tests {
         check(r#"{"version":1,"of":"t","trace":"a"}"#, "either `runs_s` or `failed`");
         check(r#"{"version":1,"of":"t","trace":"a","runs_s":[0.0]}"#, "above zero");
         check(r#"{"version":1,"of":"t","runs_s":[1.0]}"#, "`trace` is missing");
-        check(r#"{"version":1,"task":{"name":"t","blocks":[{"name":"b","axes":[],"flops":1,"accesses":[]}]}}"#, "another task");
+        check(
+            r#"{"version":1,"task":{"name":"t","blocks":[{"name":"b","axes":[],"flops":1,"accesses":[]}]}}"#,
+            "another task",
+        );
     }
 }

@@ -41,8 +41,8 @@ use crate::predictor::NodeCost;
 use crate::roofline::{self, N_PHYSICAL, NodeLogs, PlatformLogs};
 use platforms::Platforms;
 use readout::Corrections;
-use simd::{PANEL, padded};
 pub use score::ScoreExecutor;
+use simd::{PANEL, padded};
 pub use store::Store;
 use trunk::Trunk;
 
