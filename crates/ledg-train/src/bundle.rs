@@ -62,12 +62,13 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     let [families, device] = held_out;
     let unseen_families = ensemble(&self::results(families, runs)?);
     let unseen_device = ensemble(&self::results(device, runs)?);
-    let interval_data = run::load_data(families)?;
-    let kind = |record: usize| interval_data.platforms[interval_data.records[record].platform].platform.kind.name();
-    let conformal = ConformalTable::calibrate(
-        unseen_families.iter().map(|p| (kind(p.record), p.ln_predicted, p.ln_measured, p.spread)),
-    )
-    .with_unmeasured(unseen_device.iter().map(|p| (p.ln_predicted, p.ln_measured, p.spread)));
+    let (families_data, device_data) = (run::load_data(families)?, run::load_data(device)?);
+    let row = |data: &Dataset, p: &EnsemblePrediction| {
+        let kind = data.platforms[data.records[p.record].platform].platform.kind.name();
+        (kind, p.ln_predicted, p.ln_measured, p.spread)
+    };
+    let conformal = ConformalTable::calibrate(unseen_families.iter().map(|p| row(&families_data, p)))
+        .with_unmeasured(unseen_device.iter().map(|p| row(&device_data, p)));
     let metrics = |predictions: &[EnsemblePrediction]| {
         let pairs: Vec<(f64, f64)> = predictions.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
         Metrics::of(&pairs).context("an interval experiment has no held-out predictions")

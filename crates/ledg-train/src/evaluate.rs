@@ -121,7 +121,7 @@ fn errors(out: &mut String, experiment: &Experiment, data: &Dataset, results: &[
     )?;
     let together: Vec<(f64, f64)> = ensemble(results).iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
     row(out, &format!("ledg, ensemble of the {seeds} seeds"), &together)?;
-    let unseen = matches!(experiment.split, SplitConfig::Hardware { .. });
+    let unseen = matches!(experiment.split, SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. });
     let folds: std::collections::BTreeSet<usize> = results.iter().map(|r| r.fold).collect();
     for terms in [Terms::Flops, Terms::FlopsMac] {
         let mut pairs = Vec::new();
