@@ -16,6 +16,7 @@ macro_rules! dims {
                 name: stringify!($name),
                 doc: concat!($($doc),+),
                 get: |d| d.$name,
+                set: |d, value| d.$name = value,
             }),+];
         }
     };
@@ -30,6 +31,8 @@ pub struct Variable {
     pub doc: &'static str,
     /// Reads it.
     pub get: fn(&OpDims) -> f64,
+    /// Writes it.
+    pub set: fn(&mut OpDims, f64),
 }
 
 dims! {
