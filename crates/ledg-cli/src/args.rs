@@ -93,6 +93,37 @@ For each file: what is wrong, with its line and what to do (the first problem; c
 is mended), or the sentences that the device will have. Files may refer to each other in any
 order. Exit code 1 if any file is refused.";
 
+const MEASURE_HELP: &str = "\
+Examples:
+  ledg-cost hardware detect > host.toml
+  ledg-cost measure resnet18.onnx --hardware host.toml
+  ledg-cost measure networks/*.onnx --hardware host.toml --record records.jsonl --graphs graphs/
+
+Models are run by tract on one thread. Weights that a file does not have are made up in memory. Groups
+of models take turns, one run each a round. Nothing else should run on the machine: it is refused
+while others keep it busy, and a model whose runs scatter is refused after.
+
+Records:
+  --record appends one object a line, with the keys graph, graph_hash, hardware, batch, runs_s,
+  median_s, spread, cpu, runtime, date, and with --per-node also nodes. Times are seconds for the
+  whole batch; spread is the interquartile range over the median. What the file has already (the
+  same plan on the same hardware) is not measured again, so that a command that was stopped goes on
+  where it was. --graphs writes each plan's graph there, which `predict` reads without tract.
+
+Exit codes:
+  0  all models were measured, or were already
+  1  none was: stderr says why
+  2  the command line is wrong
+  3  some were measured and some were refused; stderr says which and why";
+
+const DETECT_HELP: &str = "\
+Examples:
+  ledg-cost hardware detect > host.toml
+  ledg-cost predict resnet18.onnx --via tract --hardware host.toml
+
+The processor is asked what it is; the rate of tract's matrix product and the bandwidth of a triad
+are measured on one thread, as tract runs a plan on one thread. It takes some seconds.";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   source <(ledg-cost completions bash)
@@ -116,7 +147,9 @@ pub struct Cli {
 pub enum Command {
     /// Estimate the latency of models on hardware.
     Predict(PredictArgs),
-    /// List, show and check hardware.
+    /// Measure models on this machine, run by tract.
+    Measure(MeasureArgs),
+    /// List, show, check and detect hardware.
     #[command(subcommand)]
     Hardware(HardwareCommand),
     /// Show what the cost model is told of a model: sentences, masks, magnitudes, coverage.
@@ -140,6 +173,9 @@ pub struct ImportArgs {
     /// What to do with an operator that has no shape rule or no template.
     #[arg(long, value_name = "POLICY", default_value = "error")]
     pub unknown: UnknownArg,
+    /// What makes a plan of the model first; the plan is what is estimated.
+    #[arg(long, value_name = "ENGINE")]
+    pub via: Option<ViaArg>,
     /// Refuse models of more nodes.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_nodes)]
     pub max_nodes: u64,
@@ -155,6 +191,13 @@ impl ImportArgs {
     pub fn reports_unknown(&self) -> bool {
         self.unknown == UnknownArg::Report
     }
+}
+
+/// What makes a plan of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ViaArg {
+    /// tract's optimised plan; needs a command built with `--features tract`
+    Tract,
 }
 
 /// What to do with unknown operators.
@@ -258,6 +301,13 @@ pub enum HardwareCommand {
         #[command(flatten)]
         registry: HardwareArgs,
     },
+    /// Write a hardware file of this machine: what its processor says, and what it reaches.
+    #[command(after_help = DETECT_HELP)]
+    Detect {
+        /// Name of the device [default: made from the processor's].
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Check hardware files of your own.
     #[command(after_help = CHECK_HELP)]
     Check {
@@ -268,6 +318,51 @@ pub enum HardwareCommand {
         #[command(flatten)]
         registry: HardwareArgs,
     },
+}
+
+/// Arguments of `measure`.
+#[derive(Debug, Args)]
+#[command(after_help = MEASURE_HELP)]
+pub struct MeasureArgs {
+    /// Models: .onnx files, with or without weights.
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<PathBuf>,
+    /// This machine: the file that `hardware detect` wrote, or a device's name.
+    #[arg(long, value_name = "HARDWARE")]
+    pub hardware: String,
+    /// Batch size [default: the model's own]; may be repeated, and each is measured.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub batch: Vec<u64>,
+    /// Runs that are kept of each model.
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=10_000))]
+    pub runs: u64,
+    /// Runs before them that are not kept.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub warmup: u64,
+    /// Models that take turns.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub together: u64,
+    /// Largest spread of runs that is accepted, as a share of their median.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_coverage)]
+    pub max_spread: f64,
+    /// Largest share of the processors' time that others may take.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_coverage)]
+    pub max_busy: f64,
+    /// Append records to this file, and leave out what it has already.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub record: Option<PathBuf>,
+    /// Write each plan's graph into this folder.
+    #[arg(long, value_name = "DIR", requires = "record")]
+    pub graphs: Option<PathBuf>,
+    /// Also measure every node.
+    #[arg(long)]
+    pub per_node: bool,
+    /// Size of a dynamic dimension, by its name or as INPUT.AXIS; may be repeated.
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
+    pub dims: Vec<(String, u64)>,
+    /// More hardware.
+    #[command(flatten)]
+    pub registry: HardwareArgs,
 }
 
 /// Arguments of `explain`.

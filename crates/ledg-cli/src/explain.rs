@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write, console: &Console) ->
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let label = args.model.display().to_string();
-    let model = Model::read(&args.model, &args.import)?;
+    let model = Model::read(&args.model, &args.import, None)?;
     model.report_unknown(&label, console);
     let described = Describer::builtin()?.describe(model.graph()).with_context(|| label.clone())?;
     if args.format == TextFormat::Json {

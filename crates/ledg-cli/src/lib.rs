@@ -8,9 +8,11 @@ mod console;
 pub mod explain;
 mod graph;
 mod hardware;
+mod measure;
 mod model_file;
 mod predict;
 mod table;
+mod tract;
 mod units;
 
 use std::io::{self, BufWriter, Write};
@@ -62,6 +64,7 @@ fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Res
         Command::Predict(args) => predict::run(args, out, console),
         Command::Hardware(command) => hardware::run(command, out, console),
         Command::Explain(args) => explain::run(args, out, console),
+        Command::Measure(args) => measure::run(args, out, console),
         Command::Graph(args) => graph::run(args, out, console),
         Command::Completions { shell } => {
             // The generator panics when its writer fails, so it gets one that cannot.
