@@ -343,10 +343,10 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub together: u64,
     /// Largest spread of runs that is accepted, as a share of their median.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_coverage)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_positive)]
     pub max_spread: f64,
     /// Largest share of the processors' time that others may take.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_coverage)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_positive)]
     pub max_busy: f64,
     /// Append records to this file, and leave out what it has already.
     #[arg(long, value_name = "FILE.jsonl")]
@@ -415,5 +415,12 @@ fn parse_coverage(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
         _ => Err("expected a share strictly between 0 and 1, such as 0.9".into()),
+    }
+}
+
+fn parse_positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && f64::is_finite(share) => Ok(share),
+        _ => Err("expected a share above 0, such as 0.1".into()),
     }
 }

@@ -266,12 +266,3 @@ fn optimised_product(facts: &Facts<'_>, op: &OptMatMul, inputs: &[&TypedFact], n
     }
     Some(product)
 }
-
-/// Multiply-adds that tract itself counts for a node; `None` where it counts none or a symbol is not bound.
-pub(crate) fn counted_macs(facts: &Facts<'_>, node: &TypedNode) -> Option<u64> {
-    let inputs = facts.inputs(node).ok()?;
-    let costs = node.op.cost(&inputs).ok()?;
-    let macs = costs.iter().filter(|(cost, _)| matches!(cost, Cost::FMA(_)));
-    let counts: Vec<u64> = macs.map(|(_, n)| facts.dim(n)).collect::<Option<_>>()?;
-    (!counts.is_empty()).then(|| counts.iter().sum())
-}

@@ -16,13 +16,15 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 9] = [
+    let paths: [&[&str]; 11] = [
         &[],
         &["predict"],
         &["hardware"],
         &["hardware", "list"],
         &["hardware", "show"],
         &["hardware", "check"],
+        &["hardware", "detect"],
+        &["measure"],
         &["explain"],
         &["graph"],
         &["completions"],

@@ -8,3 +8,4 @@ mod help;
 mod jobs;
 mod predict;
 mod support;
+mod tract;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ledg_graph::Graph;
-use tract_onnx::prelude::TypedModel;
+use tract_core::internal::*;
 
 use super::{NETWORKS, described, network, stages};
 
@@ -67,5 +67,28 @@ fn convolutions_of_a_plan_are_mapped_back_to_their_windows() {
             all
         };
         assert_eq!(sentences(&optimised.1), sentences(&typed.1), "{name}");
+    }
+}
+
+/// tract counts the multiply-adds of its own operators; those that contract are compared, one by one.
+#[test]
+fn products_have_as_many_multiply_adds_as_tract_counts() {
+    const CONTRACTIONS: [&str; 5] = ["Conv", "EinSum", "OptMatMul", "DepthWiseConv", "DirectSpatialConv"];
+    for (name, _) in NETWORKS {
+        let model = network(name);
+        let of = [&model.typed, &model.decluttered, model.plan.model()];
+        for ((stage, graph), model) in stages(&model).iter().zip(of) {
+            let described = described(graph);
+            let mut compared = 0;
+            for node in model.nodes().iter().filter(|n| CONTRACTIONS.contains(&&*n.op.name())) {
+                let Some(ours) = described.nodes.iter().find(|n| n.name == node.name) else { continue };
+                let costs = node.op.cost(&model.node_input_facts(node.id).unwrap()).unwrap();
+                let counted = costs.iter().filter(|(cost, _)| matches!(cost, Cost::FMA(_)));
+                let theirs: i64 = counted.map(|(_, n)| n.to_i64().unwrap()).sum();
+                assert_eq!(ours.macs, theirs as f64, "{name} {stage} {}", node.name);
+                compared += 1;
+            }
+            assert!(compared > 2, "{name} {stage}: only {compared} contractions");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What the cost model is told of tract's three stages of four networks, and that the stages agree.
 
 mod accounting;
+mod estimates;
 mod snapshots;
+mod symbols;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
