@@ -81,12 +81,7 @@ impl TemplateSet {
     ///
     /// # Errors
     /// As [`with_toml`](Self::with_toml); also declarations other than operators of `domain`.
-    pub fn with_plan_operators(
-        mut self,
-        domain: &str,
-        origin: &str,
-        text: &str,
-    ) -> Result<TemplateSet, TemplateError> {
+    pub fn with_plan_operators(mut self, domain: &str, origin: &str, text: &str) -> Result<TemplateSet, TemplateError> {
         let hash = self.hash.clone();
         let before = self.declared.len();
         self.add(origin, text)?;

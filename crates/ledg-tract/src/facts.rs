@@ -37,10 +37,10 @@ impl<'a> Facts<'a> {
     ) -> Result<Self> {
         let mut symbols = SymbolValues::default();
         for (symbol, &value) in bound {
-            let found = model.symbols.get(symbol).ok_or_else(|| TractAdapterError::NoSuchSymbol {
-                model: name.to_owned(),
-                symbol: symbol.clone(),
-            })?;
+            let found = model
+                .symbols
+                .get(symbol)
+                .ok_or_else(|| TractAdapterError::NoSuchSymbol { model: name.to_owned(), symbol: symbol.clone() })?;
             symbols.set(&found, value);
         }
         Ok(Facts { model, name, symbols, policy: unbound })

@@ -158,7 +158,9 @@ pub fn check_idle(max_busy: f64) -> Result<()> {
         return Ok(());
     }
     let (seen, limit) = (100.0 * busy, 100.0 * max_busy);
-    let why = format!("other processes, or the host of this virtual machine, keep its processors busy for {seen:.0} % of the time, more than {limit:.0} %");
+    let why = format!(
+        "other processes, or the host of this virtual machine, keep its processors busy for {seen:.0} % of the time, more than {limit:.0} %"
+    );
     Err(TractAdapterError::Noisy { why })
 }
 

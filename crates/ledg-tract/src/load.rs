@@ -48,7 +48,8 @@ impl TractModel {
     /// What cannot be read; what the ONNX import or tract refuses; integers without data.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<TractModel> {
         let file = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| TractAdapterError::File { file: file.clone(), why: e.to_string() })?;
+        let bytes =
+            std::fs::read(path).map_err(|e| TractAdapterError::File { file: file.clone(), why: e.to_string() })?;
         let folder = path.parent().and_then(Path::to_str);
         TractModel::from_bytes(&file, bytes, folder, options)
     }

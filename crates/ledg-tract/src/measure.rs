@@ -62,7 +62,8 @@ impl Timing {
             return Ok(());
         }
         let (spread, limit) = (100.0 * self.spread, 100.0 * max_spread);
-        let why = format!("the runs scatter by {spread:.0} % (interquartile range over median), more than {limit:.0} %");
+        let why =
+            format!("the runs scatter by {spread:.0} % (interquartile range over median), more than {limit:.0} %");
         Err(TractAdapterError::Noisy { why })
     }
 }

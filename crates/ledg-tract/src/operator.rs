@@ -55,19 +55,15 @@ fn ints(values: impl IntoIterator<Item = usize>) -> Attr {
 }
 
 /// What rides on an optimised product, how its operands are packed, and what it really reads.
-fn optimised(
-    facts: &Facts<'_>,
-    node: &TypedNode,
-    op: &OptMatMul,
-    found: &Product,
-    attrs: &mut Attrs,
-) -> Result<()> {
+fn optimised(facts: &Facts<'_>, node: &TypedNode, op: &OptMatMul, found: &Product, attrs: &mut Attrs) -> Result<()> {
     let mut fused: Vec<String> = Vec::new();
     for micro in &op.micro_ops {
         match micro {
             // A bias is part of what the operator is called already.
             ProtoFusedSpec::BinPerRow(_, BinOp::Add, _) | ProtoFusedSpec::BinPerCol(_, BinOp::Add, _) => {}
-            ProtoFusedSpec::BinScalar(_, bin) | ProtoFusedSpec::BinPerRow(_, bin, _) | ProtoFusedSpec::BinPerCol(_, bin, _) => {
+            ProtoFusedSpec::BinScalar(_, bin)
+            | ProtoFusedSpec::BinPerRow(_, bin, _)
+            | ProtoFusedSpec::BinPerCol(_, bin, _) => {
                 fused.push(format!("{bin:?}").to_lowercase());
             }
             ProtoFusedSpec::LeakyRelu(_) => fused.push("leaky".to_owned()),
@@ -162,7 +158,8 @@ fn other(node: &TypedNode, inputs: &[&TypedFact], op: String, facts: &Facts<'_>,
     }
     if let Some(softmax) = node.op_as::<Softmax>() {
         attrs.insert("axes", ints(softmax.axes.iter().copied()));
-    } else if let Some(axis) = node.op_as::<RmsNorm>().map(|n| n.axis).or(node.op_as::<ScaledRmsNorm>().map(|n| n.axis)) {
+    } else if let Some(axis) = node.op_as::<RmsNorm>().map(|n| n.axis).or(node.op_as::<ScaledRmsNorm>().map(|n| n.axis))
+    {
         attrs.insert("axes", ints([axis]));
     } else if let Some(concat) = node.op_as::<TypedConcat>() {
         attrs.insert("axis", Attr::Int(concat.axis as i64));

@@ -197,9 +197,8 @@ fn einsum_product(facts: &Facts<'_>, einsum: &EinSum, inputs: &[&TypedFact]) -> 
     let shapes: Vec<Vec<u64>> = inputs.iter().map(|f| facts.dims(&f.shape)).collect::<Option<_>>()?;
     let (mut batch, mut m, mut n, mut k) = (1, 1, 1, 1);
     for axis in einsum.axes.iter_all_axes() {
-        let size = |slot: usize| {
-            axis.inputs.get(slot)?.first().and_then(|&place| shapes.get(slot)?.get(place).copied())
-        };
+        let size =
+            |slot: usize| axis.inputs.get(slot)?.first().and_then(|&place| shapes.get(slot)?.get(place).copied());
         let (a, b) = (size(0), if shapes.len() > 1 { size(1) } else { None });
         let kept = axis.outputs.first().is_some_and(|places| !places.is_empty());
         match (kept, a, b) {
@@ -225,7 +224,9 @@ fn optimised_product(facts: &Facts<'_>, op: &OptMatMul, inputs: &[&TypedFact], n
         let size = |axis: Option<usize>| axis.map_or(1, |axis| c_shape[axis]);
         let (mut m, mut n) = (size(op.c_m_axis), size(op.c_n_axis));
         let outer = |axes: &mut dyn Iterator<Item = usize>| -> u64 {
-            axes.filter(|&axis| Some(axis) != op.c_m_axis && Some(axis) != op.c_n_axis).map(|axis| c_shape[axis]).product()
+            axes.filter(|&axis| Some(axis) != op.c_m_axis && Some(axis) != op.c_n_axis)
+                .map(|axis| c_shape[axis])
+                .product()
         };
         let loops = outer(&mut (0..c_shape.len()));
         let is_weight = |operand: &MatMulOperand| match operand {

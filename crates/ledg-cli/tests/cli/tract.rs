@@ -18,7 +18,11 @@ fn a_command_without_tract_says_how_to_get_one_with_it() {
     ] {
         let run = bench.run(&args);
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args}");
-        assert!(run.stderr.contains(&format!("{what}: this ledg-cost was built without the tract engine")), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("{what}: this ledg-cost was built without the tract engine")),
+            "{}",
+            run.stderr
+        );
         assert!(run.stderr.contains("--features tract"), "{}", run.stderr);
     }
 }
@@ -32,11 +36,16 @@ mod with_tract {
     fn a_plan_is_estimated_explained_and_written() {
         let bench = Bench::new();
         let model = resnet();
-        let rows = bench.ok(&format!("predict {model} --hardware i9-10940x --via tract --batch 2 --format json --per-node"));
+        let rows =
+            bench.ok(&format!("predict {model} --hardware i9-10940x --via tract --batch 2 --format json --per-node"));
         let row: serde_json::Value = serde_json::from_str(&rows).unwrap();
         assert_eq!((&row["batch"], &row["known"]), (&2.into(), &1.0.into()));
-        let sentences: Vec<&str> = row["nodes"].as_array().unwrap().iter().filter_map(|n| n["sentence"].as_str()).collect();
-        assert!(sentences.contains(&"ParamL Conv 7 stride 2") && sentences.contains(&"Move Pack windows lazily"), "{sentences:?}");
+        let sentences: Vec<&str> =
+            row["nodes"].as_array().unwrap().iter().filter_map(|n| n["sentence"].as_str()).collect();
+        assert!(
+            sentences.contains(&"ParamL Conv 7 stride 2") && sentences.contains(&"Move Pack windows lazily"),
+            "{sentences:?}"
+        );
         // What was written can be asked for without tract, and gives the same answer.
         bench.file("plan.json", bench.ok(&format!("graph {model} --via tract --batch 2")));
         let again = bench.run("predict plan.json --hardware i9-10940x --format json");
@@ -68,7 +77,10 @@ mod with_tract {
     #[test]
     fn a_machine_that_is_never_idle_enough_is_refused_with_the_reason() {
         let bench = Bench::new();
-        let run = bench.run(&format!("measure {} --hardware i9-10940x --runs 3 --warmup 1 --max-busy 1 --max-spread 1e-12", resnet()));
+        let run = bench.run(&format!(
+            "measure {} --hardware i9-10940x --runs 3 --warmup 1 --max-busy 1 --max-spread 1e-12",
+            resnet()
+        ));
         assert_eq!(run.code, 1);
         assert!(run.stderr.contains("too noisy to be measured: the runs scatter by"), "{}", run.stderr);
     }

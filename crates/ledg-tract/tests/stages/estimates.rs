@@ -1,8 +1,8 @@
 //! Plans to estimates and to measurements.
 
 use ledg_cost_model::{CostModel, HardwareRegistry, PredictOptions};
-use ledg_tract::{LoadOptions, MeasureOptions, Timing, TractModel, measure, profile};
 use ledg_onnx::{WeightStyle, WriteOptions};
+use ledg_tract::{LoadOptions, MeasureOptions, Timing, TractModel, measure, profile};
 use ledg_zoo::ZooConfig;
 
 use super::{load, network};

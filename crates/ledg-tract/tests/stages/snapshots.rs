@@ -14,15 +14,8 @@ fn render(graph: &DescribedGraph) -> String {
     for (i, node) in graph.nodes.iter().enumerate() {
         let (fathers, grandfathers) = (graph.relations.fathers.row(i), graph.relations.grandfathers.row(i));
         let known = if node.known { "" } else { " (not known)" };
-        writeln!(
-            text,
-            "{i} {}: {}{known} < {} << {}",
-            node.name,
-            node.sentence,
-            list(fathers),
-            list(grandfathers)
-        )
-        .unwrap();
+        writeln!(text, "{i} {}: {}{known} < {} << {}", node.name, node.sentence, list(fathers), list(grandfathers))
+            .unwrap();
     }
     text
 }
