@@ -1,7 +1,7 @@
 //! What this host is: its processor by cpuid, its cores, and what one of them really reaches.
 //!
 //! tract runs a plan on one thread unless told otherwise, so the rates are those of one thread: the sustained rate of
-//! tract's own matrix product, and a triad over arrays that no cache holds.
+//! tract's own matrix product, a triad over arrays that no cache holds, and what an operator takes that does nothing.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
+use tract_core::ops::math::tanh;
 
 use crate::error::{Result, TractAdapterError};
 use crate::facts::tract_error;
@@ -17,6 +18,8 @@ use crate::facts::tract_error;
 const SIDE: usize = 768;
 /// Elements of each array of the triad: 64 MiB, three of them, more than a share of any last-level cache.
 const ELEMENTS: usize = 16 << 20;
+/// Operators of the chain that does next to nothing.
+const CHAIN: usize = 256;
 /// How often each is repeated; the best counts, as for STREAM.
 const REPEATS: usize = 12;
 
@@ -41,6 +44,8 @@ pub struct Host {
     pub sgemm_tflops: f64,
     /// Bandwidth of a triad on one thread, 10^9 bytes a second.
     pub stream_gb_s: f64,
+    /// What tract takes for an operator that does next to nothing, microseconds.
+    pub launch_us: f64,
 }
 
 /// The processor's brand.
@@ -69,6 +74,7 @@ impl Host {
             l1_kb: identity.l1_kb,
             sgemm_tflops: sgemm_tflops()?,
             stream_gb_s: stream_gb_s(),
+            launch_us: launch_us()?,
         })
     }
 
@@ -88,6 +94,7 @@ impl Host {
             ("memory_bandwidth_gb_s", Some((10.0 * self.stream_gb_s).round() / 10.0)),
             ("l2_cache_mb", self.cache_mb),
             ("l1_kb", self.l1_kb),
+            ("launch_overhead_us", Some((1e3 * self.launch_us).round() / 1e3)),
         ];
         for (field, value) in figures {
             if let Some(value) = value {
@@ -104,7 +111,8 @@ impl Host {
             cores = self.cores,
             peak = (1e5 * self.sgemm_tflops).round() / 1e5,
         );
-        let said: Vec<&str> = stated.iter().copied().filter(|f| *f != "memory_bandwidth_gb_s").collect();
+        let measured = ["memory_bandwidth_gb_s", "launch_overhead_us"];
+        let said: Vec<&str> = stated.iter().copied().filter(|f| !measured.contains(f)).collect();
         let sources = [
             (said, "cpuid and the system's description of the processor", None),
             (
@@ -116,6 +124,11 @@ impl Host {
                 vec!["memory_bandwidth_gb_s"],
                 "Measured on this host",
                 Some(format!("triad over three arrays of {} MiB on one thread, best of {REPEATS}", ELEMENTS >> 18)),
+            ),
+            (
+                vec!["launch_overhead_us"],
+                "Measured on this host",
+                Some(format!("a chain of {CHAIN} operators on 16 numbers each, run by tract, best of {REPEATS}")),
             ),
         ];
         for (fields, title, derived) in sources {
@@ -211,6 +224,27 @@ fn sgemm_tflops() -> Result<f64> {
         black_box(output);
         Ok(2.0 * (SIDE as f64).powi(3) / elapsed / 1e12)
     })
+}
+
+fn launch_us() -> Result<f64> {
+    let refused = |e: TractError| tract_error("chain of small operators", "run", &e);
+    let build = || -> TractResult<_> {
+        let mut model = TypedModel::default();
+        let mut wire = model.add_source("x", f32::fact([16]))?;
+        for i in 0..CHAIN {
+            wire = model.wire_node(format!("n{i}"), tanh(), &[wire])?[0];
+        }
+        model.select_output_outlets(&[wire])?;
+        Ok(TypedSimplePlan::new(model.into_optimized()?)?)
+    };
+    let plan = build().map_err(refused)?;
+    let input = Tensor::from_shape(&[16], &[0.5f32; 16]).map_err(refused)?.into_tvalue();
+    let per_us = best(|| {
+        let start = Instant::now();
+        black_box(plan.run(tvec!(input.clone())).map_err(refused)?);
+        Ok(CHAIN as f64 / start.elapsed().as_secs_f64() / 1e6)
+    })?;
+    Ok(1.0 / per_us)
 }
 
 fn stream_gb_s() -> f64 {

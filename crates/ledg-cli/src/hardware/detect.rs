@@ -10,8 +10,8 @@ pub fn run(name: Option<&str>, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     use ledg_cost_model::HardwareRegistry;
     let host = ledg_tract::Host::detect()?;
     let own = host.file_name();
-    let date = jiff::Zoned::now().date().to_string();
-    let text = host.to_toml(name.unwrap_or(&own), &date);
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
+    let text = host.to_toml(name.unwrap_or(&own), &now);
     HardwareRegistry::builtin().add_toml_str("(this host)", &text)?;
     out.write_all(text.as_bytes())?;
     Ok(Outcome::Done)
