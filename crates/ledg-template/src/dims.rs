@@ -108,6 +108,8 @@ dims! {
     broadcast,
     /// 1 if several operators were fused into this one
     fused,
+    /// operations on every output element that ride on a pass over it made for something else (compiled plans)
+    riders,
 }
 
 impl Default for OpDims {
@@ -150,6 +152,7 @@ impl Default for OpDims {
             pointwise: 0.0,
             broadcast: 0.0,
             fused: 0.0,
+            riders: 0.0,
         }
     }
 }

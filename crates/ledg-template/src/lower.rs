@@ -61,13 +61,11 @@ impl TemplateSet {
         }
         let (lowered, mut names) = overlay.finish()?;
         let fixed = self.fixed_values(&lowered);
-        // What a compiled plan still has will run, even where it depends on constants alone.
-        let folded = if self.is_plan(&lowered) { vec![false; fixed.len()] } else { fixed.clone() };
         let kept: Vec<NodeId> = lowered
             .node_ids()
             .filter(|&id| {
                 let node = lowered.node(id);
-                let folds = node.outputs.iter().all(|v| folded[v.index()]);
+                let folds = node.outputs.iter().all(|v| fixed[v.index()]);
                 let dropped = options.drop_views && self.is_view(&lowered, id);
                 !folds && !dropped
             })
@@ -76,7 +74,7 @@ impl TemplateSet {
             let (graph, n_nodes) = (graph.name().to_owned(), graph.nodes().len());
             return Err(TemplateError::NothingToCost { graph, n_nodes });
         }
-        let relations = relations(&lowered, &kept, &folded);
+        let relations = relations(&lowered, &kept, &fixed);
         let origins = kept.iter().map(|&id| names.remove(&lowered.node(id).name).unwrap_or_default()).collect();
         Ok(Lowered { graph: lowered, kept, relations, origins, fixed })
     }

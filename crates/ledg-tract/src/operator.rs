@@ -4,7 +4,8 @@ use ledg_graph::{Attr, Attrs};
 use tract_core::internal::*;
 use tract_core::ops::array::{Gather, Pad, PadMode, Topk, TypedConcat};
 use tract_core::ops::binary::OptBinChain;
-use tract_core::ops::cnn::{MaxPool, OptMaxPool, OptSumPool, PoolSpec, SumPool};
+use tract_core::ops::cnn::{Conv, MaxPool, OptMaxPool, OptSumPool, PoolSpec, SumPool};
+use tract_core::ops::einsum::EinSum;
 use tract_core::ops::gru_seq::GruSeq;
 use tract_core::ops::matmul::optimized::{OptMatMul, ProtoFusedSpec};
 use tract_core::ops::nn::{Reduce, RmsNorm, ScaledRmsNorm, Softmax};
@@ -31,6 +32,8 @@ pub(crate) fn describe(facts: &Facts<'_>, origins: &Origins, node: &TypedNode) -
         found.state(&mut attrs);
         if let Some(product) = node.op_as::<OptMatMul>() {
             optimised(facts, node, product, &found, &mut attrs)?;
+        } else if has_bias(node, &inputs) {
+            state(&mut attrs, &[("riders", 1)]);
         }
     } else if let Some(spec) = pool_spec(node) {
         pool(facts, node, spec, inputs.first().copied(), &mut attrs);
@@ -42,6 +45,12 @@ pub(crate) fn describe(facts: &Facts<'_>, origins: &Origins, node: &TypedNode) -
         op = other(node, &inputs, op, facts, &mut attrs);
     }
     Ok(Described { op, attrs })
+}
+
+/// Whether a convolution adds something that is not zero: its third operand, unless that is a quantised one's.
+fn has_bias(node: &TypedNode, inputs: &[&TypedFact]) -> bool {
+    let quantised = node.op_as::<Conv>().is_some_and(|c| c.q_params.is_some());
+    !node.op_is::<EinSum>() && !quantised && inputs.get(2).is_some_and(|bias| one_number(bias) != Some(0.0))
 }
 
 /// A name in letters, digits and underscores: `Reduce<Sum>` is `ReduceSum`; what a chain consists of is cut off.
@@ -56,11 +65,11 @@ fn ints(values: impl IntoIterator<Item = usize>) -> Attr {
 
 /// What rides on an optimised product, how its operands are packed, and what it really reads.
 fn optimised(facts: &Facts<'_>, node: &TypedNode, op: &OptMatMul, found: &Product, attrs: &mut Attrs) -> Result<()> {
-    let mut fused: Vec<String> = Vec::new();
+    let (mut fused, mut biases): (Vec<String>, u64) = (Vec::new(), 0);
     for micro in &op.micro_ops {
         match micro {
             // A bias is part of what the operator is called already.
-            ProtoFusedSpec::BinPerRow(_, BinOp::Add, _) | ProtoFusedSpec::BinPerCol(_, BinOp::Add, _) => {}
+            ProtoFusedSpec::BinPerRow(_, BinOp::Add, _) | ProtoFusedSpec::BinPerCol(_, BinOp::Add, _) => biases += 1,
             ProtoFusedSpec::BinScalar(_, bin)
             | ProtoFusedSpec::BinPerRow(_, bin, _)
             | ProtoFusedSpec::BinPerCol(_, bin, _) => {
@@ -72,6 +81,9 @@ fn optimised(facts: &Facts<'_>, node: &TypedNode, op: &OptMatMul, found: &Produc
             ProtoFusedSpec::Scaler(_) => fused.push("scale".to_owned()),
             ProtoFusedSpec::AddMatMul { .. } | ProtoFusedSpec::Store(_) => {}
         }
+    }
+    if fused.len() as u64 + biases > 0 {
+        state(attrs, &[("riders", fused.len() as u64 + biases)]);
     }
     if !fused.is_empty() {
         attrs.insert("fused", Attr::Str(fused.join("+")));
@@ -179,7 +191,7 @@ fn other(node: &TypedNode, inputs: &[&TypedFact], op: String, facts: &Facts<'_>,
     } else if let Some(chain) = node.op_as::<OptBinChain>() {
         let names: Vec<String> = chain.steps.iter().map(|s| s.binop.name().to_lowercase()).collect();
         attrs.insert("fused", Attr::Str(names.join("+")));
-        state(attrs, &[("steps", chain.steps.len() as u64)]);
+        state(attrs, &[("riders", chain.steps.len() as u64)]);
     } else if let Some(AxisOp::Move(from, to)) = node.op_as::<AxisOp>() {
         let shape = inputs.first().and_then(|f| facts.dims(&f.shape));
         let rank = inputs.first().map_or(0, |f| f.rank());

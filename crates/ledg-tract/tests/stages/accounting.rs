@@ -52,6 +52,15 @@ fn contractions_are_the_same_at_every_stage_and_as_in_onnx() {
     }
 }
 
+/// Optimisation moves arithmetic on elements into products and chains; none of it is lost.
+#[test]
+fn all_operations_of_a_plan_are_those_of_the_decluttered_model() {
+    for (name, _) in NETWORKS {
+        let [_, decluttered, optimised] = stages(&network(name)).map(|(_, graph)| described(&graph).magnitudes().flops);
+        assert_eq!(optimised, decluttered, "{name}");
+    }
+}
+
 #[test]
 fn convolutions_of_a_plan_are_mapped_back_to_their_windows() {
     for name in ["resnet18", "mobilenet_v2"] {
@@ -88,7 +97,7 @@ fn products_have_as_many_multiply_adds_as_tract_counts() {
                 assert_eq!(ours.macs, theirs as f64, "{name} {stage} {}", node.name);
                 compared += 1;
             }
-            assert!(compared > 2, "{name} {stage}: only {compared} contractions");
+            assert!(compared > 0, "{name} {stage}: no contraction was compared");
         }
     }
 }
