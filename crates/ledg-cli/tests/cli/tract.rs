@@ -43,7 +43,8 @@ mod with_tract {
         let sentences: Vec<&str> =
             row["nodes"].as_array().unwrap().iter().filter_map(|n| n["sentence"].as_str()).collect();
         assert!(
-            sentences.contains(&"ParamL Conv 7 stride 2") && sentences.contains(&"Move Pack windows lazily"),
+            sentences.contains(&"ParamL Conv 7 stride 2")
+                && sentences.iter().any(|s| s.starts_with("Move Pack windows")),
             "{sentences:?}"
         );
         // What was written can be asked for without tract, and gives the same answer.
