@@ -228,14 +228,14 @@ fn sgemm_tflops() -> Result<f64> {
 
 fn launch_us() -> Result<f64> {
     let refused = |e: TractError| tract_error("chain of small operators", "run", &e);
-    let build = || -> TractResult<_> {
+    let build = || -> TractResult<Arc<TypedSimplePlan>> {
         let mut model = TypedModel::default();
         let mut wire = model.add_source("x", f32::fact([16]))?;
         for i in 0..CHAIN {
             wire = model.wire_node(format!("n{i}"), tanh(), &[wire])?[0];
         }
         model.select_output_outlets(&[wire])?;
-        Ok(TypedSimplePlan::new(model.into_optimized()?)?)
+        TypedSimplePlan::new(model.into_optimized()?)
     };
     let plan = build().map_err(refused)?;
     let input = Tensor::from_shape(&[16], &[0.5f32; 16]).map_err(refused)?.into_tvalue();
