@@ -1,5 +1,6 @@
 //! What the cost model is told of well-known networks, as `ledg-cost explain` prints it.
 
+mod coverage;
 mod masks;
 mod sentences;
 

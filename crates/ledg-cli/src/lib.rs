@@ -11,9 +11,7 @@ mod hardware;
 mod measure;
 mod model_file;
 mod predict;
-mod table;
 mod tract;
-mod units;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

@@ -27,6 +27,7 @@ mod with_tract {
 
     use anyhow::{Context, bail};
     use ledg_cost_model::graph::Graph;
+    use ledg_cost_model::text::{TextTable, units};
     use ledg_tract::{
         LoadOptions, MeasureOptions, NodeRecord, RUNTIME, Record, Timing, TractModel, check_idle, cpu_name, measure,
         profile,
@@ -36,8 +37,6 @@ mod with_tract {
     use crate::args::MeasureArgs;
     use crate::console::{Console, message};
     use crate::hardware;
-    use crate::table::TextTable;
-    use crate::units;
 
     /// A model at a batch size.
     struct Job<'a> {

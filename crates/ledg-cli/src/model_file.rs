@@ -11,6 +11,7 @@ use ledg_cost_model::onnx::{self, Imported, OnnxError, OnnxOptions, UnknownPolic
 use crate::args::{ImportArgs, ViaArg};
 use crate::console::Console;
 use crate::tract;
+use ledg_cost_model::text::tally;
 
 /// Most bytes of a JSON file: 50,000 nodes with their values take about 20 MB.
 const MAX_JSON_BYTES: u64 = 512 << 20;
@@ -108,35 +109,4 @@ pub fn read_bytes(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
         bail!("{}: larger than the limit of {limit} bytes for such a file", path.display());
     }
     Ok(bytes)
-}
-
-/// Names with how often each occurs, most frequent first: `3 x Foo, 1 x com.acme.Bar`.
-pub fn tally(names: impl Iterator<Item = String>) -> String {
-    const SHOWN: usize = 8;
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    let mut sorted: Vec<String> = names.collect();
-    sorted.sort_unstable();
-    for name in sorted {
-        match counts.last_mut() {
-            Some((last, n)) if *last == name => *n += 1,
-            _ => counts.push((name, 1)),
-        }
-    }
-    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let mut parts: Vec<String> = counts.iter().take(SHOWN).map(|(name, n)| format!("{n} x {name}")).collect();
-    if counts.len() > SHOWN {
-        parts.push(format!("{} more", counts.len() - SHOWN));
-    }
-    parts.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_most_frequent_comes_first() {
-        let names = ["b", "a", "c", "a"].map(String::from);
-        assert_eq!(tally(names.into_iter()), "2 x a, 1 x b, 1 x c");
-    }
 }

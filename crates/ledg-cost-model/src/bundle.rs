@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 use ledg_encoder::{Encoder, SentenceTable};
-use ledg_predictor::{Normalization, Predictor, PredictorConfig};
+use ledg_predictor::{Executor, Normalization, Predictor, PredictorConfig};
 use ledg_template::{FEATURE_SCHEMA, TemplateSet};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::calibrate::Calibration;
 use crate::conformal::ConformalTable;
 use crate::error::{CostModelError, Result};
 
@@ -46,6 +48,9 @@ pub struct BundleHeader {
     pub encoder_fingerprint: String,
     /// Scores that intervals come from.
     pub conformal: ConformalTable,
+    /// Corrections by platform, if the model was calibrated to records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Where the weights come from.
     pub provenance: Provenance,
 }
@@ -152,10 +157,21 @@ impl Bundle {
     /// # Errors
     /// A weight that is missing or has another shape, by name.
     pub fn predictors(&self) -> Result<Vec<Predictor>> {
+        self.builders().into_iter().map(|builder| Ok(Predictor::load(&self.header.predictor, builder)?)).collect()
+    }
+
+    /// All members as one executor; `None` where it has no form of the model.
+    ///
+    /// # Errors
+    /// As [`Bundle::predictors`].
+    pub fn executor(&self) -> Result<Option<Executor>> {
+        Ok(Executor::load(&self.header.predictor, &self.builders())?)
+    }
+
+    fn builders(&self) -> Vec<VarBuilder<'static>> {
         let build = |member: &Member| {
             let weights: HashMap<String, Tensor> = member.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
-            let builder = candle_nn::VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
-            Ok(Predictor::load(&self.header.predictor, builder)?)
+            VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu)
         };
         self.members.iter().map(build).collect()
     }
@@ -178,6 +194,10 @@ impl BundleHeader {
         if self.members == 0 || self.members > 64 {
             let why = format!("header: `members` is {}, must be 1 to 64", self.members);
             return Err(CostModelError::Bundle { origin: origin.into(), why });
+        }
+        if let Some(calibration) = &self.calibration {
+            let wrong = |why| CostModelError::Bundle { origin: origin.into(), why };
+            calibration.check().map_err(wrong)?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! From a graph to what the predictor takes: rescale to one sample, lower, describe, embed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ledg_encoder::Encoder;
-use ledg_graph::{ContentHash, Graph, Magnitudes, Relations};
+use ledg_graph::{ContentHash, Graph, GraphError, Magnitudes, Relations};
 use ledg_predictor::{GraphInput, NodeInput, Normalization};
-use ledg_template::{LowerOptions, NodeDescription, TemplateSet};
+use ledg_template::{GraphView, LowerOptions, NodeDescription, TemplateSet};
 
 use crate::error::Result;
 
@@ -93,25 +94,41 @@ impl Describer {
         let leading = leading_dimension(graph);
         let (single, unit, scaling) = if self.templates.is_plan(graph) {
             let why = "a compiled plan is made for one batch size".to_owned();
-            (graph.clone(), leading.unwrap_or(1), BatchScaling::Fixed { why })
+            (Cow::Borrowed(graph), leading.unwrap_or(1), BatchScaling::Fixed { why })
         } else {
-            match (graph.rescale_batch(1), leading) {
+            match (rescaled(graph), leading) {
                 (Ok(single), _) => (single, 1, BatchScaling::Followed),
-                (Err(error), Some(own)) => (graph.clone(), own, BatchScaling::Proportional { why: error.to_string() }),
-                (Err(error), None) => (graph.clone(), 1, BatchScaling::Fixed { why: error.to_string() }),
+                (Err(error), Some(own)) => {
+                    (Cow::Borrowed(graph), own, BatchScaling::Proportional { why: error.to_string() })
+                }
+                (Err(error), None) => (Cow::Borrowed(graph), 1, BatchScaling::Fixed { why: error.to_string() }),
             }
         };
-        let lowered = self.templates.lower(&single, &self.options)?;
+        let view = GraphView::from(&*single);
+        let lowering = self.templates.lower_view(&view, self.templates.op_ids(&view), &self.options)?;
         Ok(DescribedGraph {
             name: graph.name().to_owned(),
             hash: graph.content_hash(),
             batch: leading.unwrap_or(1),
             unit,
             scaling,
-            nodes: self.templates.describe(&lowered),
-            origins: lowered.origins,
-            relations: lowered.relations,
+            nodes: self.templates.describe_view(&lowering),
+            origins: (0..lowering.n_kept()).map(|row| lowering.names(row)).collect(),
+            relations: lowering.relations,
         })
+    }
+
+    /// How graphs are lowered.
+    pub(crate) fn options(&self) -> &LowerOptions {
+        &self.options
+    }
+}
+
+/// The graph at batch 1, which most graphs have already.
+fn rescaled(graph: &Graph) -> std::result::Result<Cow<'_, Graph>, GraphError> {
+    match graph.batch_axes()?.batch {
+        1 => Ok(Cow::Borrowed(graph)),
+        _ => graph.rescale_batch(1).map(Cow::Owned),
     }
 }
 

@@ -56,6 +56,24 @@ pub enum CostModelError {
         /// The library's.
         expected: String,
     },
+    /// An edit of a graph that makes no sense.
+    #[error("graph `{graph}`: edit {index}: {why}")]
+    Edit {
+        /// Name of the graph.
+        graph: String,
+        /// Which of the list's edits, from 0.
+        index: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A session of a graph that is not at batch 1.
+    #[error("graph `{graph}`: {why}")]
+    Session {
+        /// Name of the graph.
+        graph: String,
+        /// What a session needs.
+        why: &'static str,
+    },
     /// A coverage that is no share strictly between 0 and 1, or one that the calibration set is too small for.
     #[error("an interval of coverage {coverage} cannot be given: {why}")]
     Interval {
@@ -63,6 +81,46 @@ pub enum CostModelError {
         coverage: f64,
         /// Why not.
         why: &'static str,
+    },
+    /// A record of a measurement that cannot be used.
+    #[error("records {origin}{}: {why}", line.map_or(String::new(), |l| format!(", line {l}")))]
+    Record {
+        /// File name, or where they come from.
+        origin: String,
+        /// Line of the file, from 1.
+        line: Option<usize>,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Two records of the same question whose answers cannot both be right.
+    #[error(
+        "records {first} and {second} contradict each other: {graph} on {hardware} at batch {batch} took {first_s} s and {second_s} s; leave out the one that is wrong"
+    )]
+    Contradiction {
+        /// Name of the graph.
+        graph: String,
+        /// The platform.
+        hardware: String,
+        /// The batch size.
+        batch: u64,
+        /// Number of the first record, from 1.
+        first: usize,
+        /// Number of the second record.
+        second: usize,
+        /// Median of the first, seconds.
+        first_s: f64,
+        /// Median of the second, seconds.
+        second_s: f64,
+    },
+    /// A file that cannot be read or written.
+    #[error("{}: cannot be {what}: {source}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// `read` or `written`.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
     },
     /// From the tensor library.
     #[error("tensor: {0}")]

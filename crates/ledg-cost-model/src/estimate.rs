@@ -31,6 +31,8 @@ pub struct Estimate {
     /// Whether the training data measured the device; if not, the estimate rests on its data sheet and the interval on a
     /// device that was held out.
     pub measured: bool,
+    /// Whether the model was calibrated to records of the platform.
+    pub calibrated: bool,
     /// Costs by node, if asked for and the model has them.
     pub nodes: Vec<NodeEstimate>,
 }

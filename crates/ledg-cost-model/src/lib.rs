@@ -15,23 +15,35 @@
 //! schemas do not match this library is refused, never adapted.
 
 mod bundle;
+mod calibrate;
 mod conformal;
 mod describe;
+mod edit;
+mod engine;
 mod error;
 mod estimate;
 mod explain;
+mod files;
 mod model;
+mod parallel;
 mod platform;
+mod records;
+mod session;
+pub mod text;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
+pub use calibrate::{Calibration, PlatformScale};
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};
+pub use edit::Edit;
 pub use error::CostModelError;
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};
 pub use explain::{ExplainedNode, Explanation};
 pub use ledg_template::hardware::{HardwareRegistry, Platform};
-pub use model::{CostModel, PreparedGraph};
+pub use model::{CostModel, MAX_BUNDLE_BYTES, PreparedGraph};
 pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
+pub use records::{MAX_RECORDS_BYTES, Outcome, RECORDS_VERSION, Record, Records};
+pub use session::Session;
 
 pub use ledg_encoder as encoder;
 pub use ledg_graph as graph;

@@ -1,41 +1,59 @@
 //! The cost model: a bundle, ready to answer.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{GraphBatch, Mode, NodeCost, PlatformBatch, PlatformInput, Predictor, Query, QuotientGraph};
+use ledg_predictor::{NodeCost, PlatformInput};
 use ledg_template::TemplateSet;
 use ledg_template::hardware::Platform;
 
 use crate::bundle::{Bundle, BundleHeader};
+use crate::calibrate::{Calibration, SharedCalibration};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
+use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
+use crate::parallel;
 use crate::platform::RawPlatform;
 
 /// The bundle that comes with the library.
 static DEFAULT_BUNDLE: &[u8] = include_bytes!("../assets/default.ledg");
 
-/// A trained model. Immutable; share it by reference or [`Arc`].
+/// Most bytes of a bundle's file.
+pub const MAX_BUNDLE_BYTES: u64 = 1 << 30;
+
+/// A trained model. Immutable; cheap to clone, as clones share the weights.
+#[derive(Clone)]
 pub struct CostModel {
-    header: BundleHeader,
-    members: Vec<Predictor>,
-    encoder: Encoder,
+    weights: Arc<Weights>,
     describer: Describer,
+    calibration: SharedCalibration,
+}
+
+/// What clones of a model share.
+struct Weights {
+    header: BundleHeader,
+    engine: Engine,
+    encoder: Encoder,
     /// Devices that the training data measured.
     measured: BTreeSet<String>,
+    /// The bundle it came from, to be saved with another header.
+    bytes: Cow<'static, [u8]>,
 }
 
 /// A graph as this model takes it: described, embedded, identical nodes merged. Prepare once, ask often.
 pub struct PreparedGraph {
     described: DescribedGraph,
-    batch: GraphBatch,
-    class_of: Vec<u32>,
-    counts: Vec<f32>,
+    rows: Rows,
     /// Whether a template covers each class of nodes.
     known: Vec<bool>,
+    /// What the rows were computed with.
+    weights: Arc<Weights>,
 }
 
 impl PreparedGraph {
@@ -43,6 +61,45 @@ impl PreparedGraph {
     pub fn described(&self) -> &DescribedGraph {
         &self.described
     }
+
+    /// A batch size in units of the batch that the graph's magnitudes are of.
+    fn batch(&self, batch: u64) -> Result<f64> {
+        let described = &self.described;
+        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
+        if batch == 0 {
+            return Err(impossible("it must be at least 1").into());
+        }
+        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
+            return Err(
+                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
+            );
+        }
+        Ok(batch as f64 / described.unit as f64)
+    }
+
+    fn costed(&self) -> Costed<'_> {
+        let rows = &self.rows;
+        Costed { name: &self.described.name, class_of: rows.class_of(), counts: rows.counts(), known: &self.known }
+    }
+}
+
+/// Platforms with their batch sizes, ready for many graphs.
+pub(crate) struct Targets {
+    pub raw: Vec<RawPlatform>,
+    pub platforms: Platforms,
+    pub batches: Vec<u64>,
+}
+
+/// What an estimate needs of a graph.
+#[derive(Clone, Copy)]
+pub(crate) struct Costed<'a> {
+    pub name: &'a str,
+    /// The class of each node.
+    pub class_of: &'a [u32],
+    /// Number of nodes of each class.
+    pub counts: &'a [f32],
+    /// Whether a template covers each class.
+    pub known: &'a [bool],
 }
 
 impl CostModel {
@@ -55,7 +112,8 @@ impl CostModel {
         if let Some(model) = MODEL.get() {
             return Ok(Arc::clone(model));
         }
-        let model = Arc::new(Self::from_bytes(DEFAULT_BUNDLE, "(built in)", TemplateSet::builtin()?)?);
+        let bytes = Cow::Borrowed(DEFAULT_BUNDLE);
+        let model = Arc::new(Self::from_cow(bytes, "(built in)", TemplateSet::builtin()?)?);
         Ok(Arc::clone(MODEL.get_or_init(|| model)))
     }
 
@@ -64,34 +122,88 @@ impl CostModel {
     /// # Errors
     /// As [`Bundle::from_bytes`] and [`Bundle::predictors`].
     pub fn from_bytes(bytes: &[u8], origin: &str, templates: TemplateSet) -> Result<Self> {
+        Self::from_cow(Cow::Owned(bytes.to_vec()), origin, templates)
+    }
+
+    /// A model from a bundle's file, with the built-in templates.
+    ///
+    /// # Errors
+    /// As [`CostModel::from_bytes`], and when the file cannot be read or is larger than [`MAX_BUNDLE_BYTES`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = crate::files::read(path, MAX_BUNDLE_BYTES)?;
+        Self::from_cow(Cow::Owned(bytes), &path.display().to_string(), TemplateSet::builtin()?)
+    }
+
+    fn from_cow(bytes: Cow<'static, [u8]>, origin: &str, templates: TemplateSet) -> Result<Self> {
         let encoder = Encoder::pretrained()?;
-        let bundle = Bundle::from_bytes(bytes, origin, &templates, &encoder)?;
-        let members = bundle.predictors()?;
+        let mut bundle = Bundle::from_bytes(&bytes, origin, &templates, &encoder)?;
+        let engine = Engine::new(&bundle)?;
         let describer = Describer::new(templates, ledg_template::LowerOptions::default());
         let platforms = bundle.header.provenance.platforms.iter();
         let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
-        Ok(CostModel {
-            measured,
-            members,
-            encoder: encoder.with_table(bundle.sentences)?,
-            header: bundle.header,
-            describer,
-        })
+        let calibration = bundle.header.calibration.take().map(Arc::new);
+        let encoder = encoder.with_table(bundle.sentences)?;
+        let weights = Weights { header: bundle.header, engine, encoder, measured, bytes };
+        Ok(CostModel { weights: Arc::new(weights), describer, calibration })
+    }
+
+    /// The model as a bundle, its calibration included.
+    ///
+    /// # Errors
+    /// As [`Bundle::to_bytes`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let builtin = TemplateSet::builtin()?;
+        let mut bundle = Bundle::from_bytes(&self.weights.bytes, "(loaded)", &builtin, &Encoder::pretrained()?)?;
+        bundle.header.calibration = self.calibration().cloned();
+        bundle.to_bytes()
+    }
+
+    /// Writes the model as a bundle: to a temporary name first, renamed when complete.
+    ///
+    /// # Errors
+    /// As [`CostModel::to_bytes`], and when the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        crate::files::write(path, &self.to_bytes()?)
+    }
+
+    /// The same weights with other corrections by platform in place of any it has.
+    pub(crate) fn with_calibration(&self, calibration: Calibration) -> CostModel {
+        let calibration = (!calibration.platforms.is_empty()).then(|| Arc::new(calibration));
+        CostModel { calibration, ..self.clone() }
+    }
+
+    /// The same weights with templates of further operators, `(origin, text)`. They add to what the model was trained
+    /// with and can override nothing; they are not saved with it.
+    ///
+    /// # Errors
+    /// As [`TemplateSet::with_toml`].
+    pub fn with_templates<'a>(&self, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<CostModel> {
+        let mut templates = self.describer.templates().clone();
+        for (origin, text) in files {
+            templates = templates.with_toml(origin, text)?;
+        }
+        let describer = Describer::new(templates, ledg_template::LowerOptions::default());
+        Ok(CostModel { describer, ..self.clone() })
+    }
+
+    /// Corrections by platform, if the model was calibrated.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_deref()
     }
 
     /// The bundle's header: configuration, provenance, conformal table.
     pub fn header(&self) -> &BundleHeader {
-        &self.header
+        &self.weights.header
     }
 
     /// Whether the training data measured that device; others are estimated from their data sheets.
     pub fn has_measured(&self, device: &str) -> bool {
-        self.measured.contains(device)
+        self.weights.measured.contains(device)
     }
 
     /// The encoder, with what it has embedded so far.
     pub fn encoder(&self) -> &Encoder {
-        &self.encoder
+        &self.weights.encoder
     }
 
     /// Turns graphs into words and numbers.
@@ -104,21 +216,23 @@ impl CostModel {
     /// # Errors
     /// What templates, encoder or predictor refuse in the graph.
     pub fn prepare(&self, graph: &Graph) -> Result<PreparedGraph> {
-        let described = self.describer.describe(graph)?;
-        let config = &self.header.predictor;
-        let input = described.input(&self.encoder, &self.header.normalization)?;
-        let quotient = QuotientGraph::new(&input, config.attention, config.n_layers)?;
-        let mut known = vec![true; quotient.counts.len()];
-        for (node, &class) in described.nodes.iter().zip(&quotient.class_of) {
+        self.weights.engine.forget();
+        self.prepare_sharing(graph)
+    }
+
+    /// [`CostModel::prepare`], rows shared with the graphs that this thread has prepared since `Engine::forget`.
+    fn prepare_sharing(&self, graph: &Graph) -> Result<PreparedGraph> {
+        self.embedded(self.describer.describe(graph)?)
+    }
+
+    fn embedded(&self, described: DescribedGraph) -> Result<PreparedGraph> {
+        let rows =
+            self.weights.engine.graph(&described.input(&self.weights.encoder, &self.weights.header.normalization)?)?;
+        let mut known = vec![true; rows.counts().len()];
+        for (node, &class) in described.nodes.iter().zip(rows.class_of()) {
             known[class as usize] &= node.known;
         }
-        Ok(PreparedGraph {
-            batch: GraphBatch::new(&[&quotient], config, self.members[0].dtype())?,
-            class_of: quotient.class_of,
-            counts: quotient.counts,
-            known,
-            described,
-        })
+        Ok(PreparedGraph { rows, known, described, weights: Arc::clone(&self.weights) })
     }
 
     /// Estimates a graph on platforms, each at its batch size, in the same order. The part that does not depend on
@@ -135,124 +249,114 @@ impl CostModel {
         if on.is_empty() {
             return Ok(Vec::new());
         }
-        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
-        let queries: Vec<Query> =
-            on.iter().enumerate().map(|(i, &(_, batch))| self.query(graph, i, batch)).collect::<Result<_>>()?;
-        let platforms =
-            PlatformBatch::new(&self.platform_inputs(&raw)?, &self.header.predictor, self.members[0].dtype())?;
-        let mut members = Vec::with_capacity(self.members.len());
-        for predictor in &self.members {
-            let h = predictor.trunk(&graph.batch, &Mode::Eval)?;
-            members.push(match predictor.node_costs(&h, &graph.batch, &platforms, &queries)? {
-                Some(costs) => MemberAnswer::ByNode(costs),
-                None => {
-                    let ln = predictor.latencies(&h, &graph.batch, &platforms, &queries, &Mode::Eval)?;
-                    MemberAnswer::Total(ln.to_dtype(candle_core::DType::F64)?.to_vec1()?)
-                }
-            });
-        }
-        (0..queries.len()).map(|q| self.estimate(graph, &members, q, &raw[q], options)).collect()
+        self.predict_on(graph, &self.targets(on)?, options)
     }
 
-    fn query(&self, graph: &PreparedGraph, platform: usize, batch: u64) -> Result<Query> {
-        let described = &graph.described;
-        let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
-        if batch == 0 {
-            return Err(impossible("it must be at least 1").into());
+    /// Estimates graphs on platforms, each graph's estimates in the order of the platforms.
+    ///
+    /// What the graphs have in common is computed once by each thread. Runs on this thread and, if `threads` is more than
+    /// one, on others that end with the call. The estimates do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// By graph, as [`CostModel::prepare`] and [`CostModel::predict`]; for all, what is wrong with a platform.
+    pub fn predict_all(
+        &self,
+        graphs: &[Graph],
+        on: &[(Platform, u64)],
+        options: &PredictOptions,
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Vec<Estimate>>>> {
+        let targets = self.targets(on)?;
+        let one = |graph: &Graph| self.predict_on(&self.prepare_sharing(graph)?, &targets, options);
+        Ok(parallel::map(graphs, threads, || self.weights.engine.forget(), one))
+    }
+
+    pub(crate) fn predict_on(
+        &self,
+        graph: &PreparedGraph,
+        on: &Targets,
+        options: &PredictOptions,
+    ) -> Result<Vec<Estimate>> {
+        if !Arc::ptr_eq(&graph.weights, &self.weights) {
+            // Another model readied it: its rows mean nothing to these weights, its description does.
+            self.weights.engine.forget();
+            return self.predict_on(&self.embedded(graph.described.clone())?, on, options);
         }
-        if batch != described.batch && matches!(described.scaling, BatchScaling::Fixed { .. }) {
-            return Err(
-                impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
-            );
-        }
-        Ok(Query { graph: 0, platform, batch: batch as f64 / described.unit as f64 })
+        let batches = on.batches.iter().enumerate();
+        let queries: Vec<(usize, f64)> =
+            batches.map(|(i, &batch)| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
+        let answers = self.weights.engine.answer(&graph.rows, &on.platforms, &queries)?;
+        answers.iter().zip(&on.raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
+    }
+
+    /// Readies platforms.
+    pub(crate) fn targets(&self, on: &[(Platform, u64)]) -> Result<Targets> {
+        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
+        let platforms = self.weights.engine.platforms(&self.platform_inputs(&raw)?)?;
+        Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.weights.engine
     }
 
     fn platform_inputs(&self, raw: &[RawPlatform]) -> Result<Vec<PlatformInput>> {
         let sentences: Vec<&str> = raw.iter().map(|p| p.sentence.as_str()).collect();
-        let vectors = self.encoder.embed(&sentences)?;
+        let vectors = self.weights.encoder.embed(&sentences)?;
         let input = |(p, v): (&RawPlatform, &Arc<[f32]>)| {
-            let input = p.input(v, &self.header.normalization);
-            if self.measured.contains(p.device()) { input } else { input.without_identity() }
+            let input = p.input(v, &self.weights.header.normalization);
+            if self.weights.measured.contains(p.device()) { input } else { input.without_identity() }
         };
         Ok(raw.iter().zip(&vectors).map(input).collect())
     }
 
     /// Combines the members' answers to one query: the geometric mean of their latencies.
-    fn estimate(
+    pub(crate) fn estimate(
         &self,
-        graph: &PreparedGraph,
-        members: &[MemberAnswer],
-        q: usize,
+        graph: Costed<'_>,
+        answers: &Answers,
         platform: &RawPlatform,
         options: &PredictOptions,
     ) -> Result<Estimate> {
-        let ln: Vec<f64> = members.iter().map(|m| m.ln_latency(q, &graph.counts)).collect();
+        let ln = &answers.ln_s;
         let n = ln.len() as f64;
         let mean = ln.iter().sum::<f64>() / n;
         let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let shift = self.calibration().and_then(|c| c.shift(&platform.name));
+        let calibrated = shift.is_some();
+        let mean = mean + shift.as_ref().map_or(0.0, |s| s.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
             let why = "the estimate is not finite: a magnitude of the graph is out of range";
-            return Err(CostModelError::Bundle { origin: graph.described.name.clone(), why: why.into() });
+            return Err(CostModelError::Bundle { origin: graph.name.to_owned(), why: why.into() });
         }
         let measured = self.has_measured(platform.device());
-        let half = self.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
-        let classes = mean_costs(members, q, latency_s, &graph.counts);
-        let known =
-            if graph.known.iter().all(|&k| k) { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
+        let general =
+            self.weights.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
+        let half = shift.and_then(|s| s.half_width(options.coverage, spread)).unwrap_or(general);
+        let all_known = graph.known.iter().all(|&k| k);
+        let classes = match &answers.classes {
+            Some(sum) if options.per_node || !all_known => Some(mean_costs(sum, latency_s, graph.counts)),
+            _ => None,
+        };
+        let known = if all_known { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
         let nodes = match (&classes, options.per_node) {
-            (Some(classes), true) => node_estimates(&graph.class_of, classes),
+            (Some(classes), true) => node_estimates(graph.class_of, classes),
             _ => Vec::new(),
         };
         let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
-        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, nodes })
+        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, calibrated, nodes })
     }
 }
 
-/// One member's answer to all queries.
-enum MemberAnswer {
-    /// Costs by query and class of nodes.
-    ByNode(Vec<Vec<NodeCost>>),
-    /// ln seconds by query.
-    Total(Vec<f64>),
-}
-
-impl MemberAnswer {
-    fn ln_latency(&self, q: usize, counts: &[f32]) -> f64 {
-        match self {
-            MemberAnswer::ByNode(costs) => {
-                costs[q].iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum::<f64>().ln()
-            }
-            MemberAnswer::Total(ln) => ln[q],
-        }
-    }
-}
-
-/// Mean over the members of each class's cost, scaled so that the sum over all nodes is the latency.
-fn mean_costs(members: &[MemberAnswer], q: usize, latency_s: f64, counts: &[f32]) -> Option<Vec<NodeCost>> {
-    let mut sum = vec![NodeCost { compute_s: 0.0, issue_s: 0.0, memory_s: 0.0, launch_s: 0.0 }; counts.len()];
-    for member in members {
-        let MemberAnswer::ByNode(costs) = member else { return None };
-        for (total, cost) in sum.iter_mut().zip(&costs[q]) {
-            total.compute_s += cost.compute_s;
-            total.issue_s += cost.issue_s;
-            total.memory_s += cost.memory_s;
-            total.launch_s += cost.launch_s;
-        }
-    }
+/// Each class's cost, scaled so that the sum over all nodes is the latency.
+fn mean_costs(sum: &[NodeCost], latency_s: f64, counts: &[f32]) -> Vec<NodeCost> {
     let all: f64 = sum.iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum();
-    for cost in &mut sum {
-        cost.compute_s *= latency_s / all;
-        cost.issue_s *= latency_s / all;
-        cost.memory_s *= latency_s / all;
-        cost.launch_s *= latency_s / all;
-    }
-    Some(sum)
+    sum.iter().map(|cost| cost.scaled(latency_s / all)).collect()
 }
 
 /// Share of the latency, or of the nodes where the model has no costs by node, that templates cover.
-fn known_share(graph: &PreparedGraph, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
+fn known_share(graph: Costed<'_>, classes: Option<&[NodeCost]>, latency_s: f64) -> f64 {
     let covered = |weight: &dyn Fn(usize) -> f64| -> f64 {
         let weights =
             (0..graph.known.len()).filter(|&c| graph.known[c]).map(|c| weight(c) * f64::from(graph.counts[c]));

@@ -6,7 +6,7 @@ use crate::attr::Attrs;
 use crate::builder::{GraphBuilder, Limits};
 use crate::dtype::DType;
 use crate::error::GraphError;
-use crate::graph::{ConstData, Graph, Node, NodeId, OpType, Value, ValueId, ValueKind};
+use crate::graph::{ConstData, Graph, Node, NodeId, OpType, Shape, Value, ValueId, ValueKind};
 
 /// A set of changes to a graph.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct GraphEdit<'g> {
     /// New nodes, each with the place (an old node's) at which it is inserted.
     added: Vec<(NodeId, Node)>,
     new_values: Vec<Value>,
+    shapes: Vec<(ValueId, Shape)>,
+    outputs: Vec<ValueId>,
 }
 
 impl<'g> GraphEdit<'g> {
@@ -28,6 +30,8 @@ impl<'g> GraphEdit<'g> {
             stands_for: graph.value_ids().collect(),
             added: Vec::new(),
             new_values: Vec::new(),
+            shapes: Vec::new(),
+            outputs: graph.outputs.clone(),
         }
     }
 
@@ -44,6 +48,11 @@ impl<'g> GraphEdit<'g> {
     /// Every read of `old`, and its place among the graph's outputs, becomes a read of `new`.
     pub fn replace_value(&mut self, old: ValueId, new: ValueId) {
         self.stands_for[old.index()] = new;
+    }
+
+    /// Replaces the graph's outputs.
+    pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.outputs = outputs;
     }
 
     /// Adds a node that takes the place of an old one in the order of declaration.
@@ -74,6 +83,11 @@ impl<'g> GraphEdit<'g> {
         ValueId((self.graph.values.len() + self.new_values.len() - 1) as u32)
     }
 
+    /// Gives a value of the graph another shape.
+    pub fn set_shape(&mut self, value: ValueId, shape: Shape) {
+        self.shapes.push((value, shape));
+    }
+
     /// Builds the changed graph. Values that no node touches any more are dropped, inputs and outputs stay.
     ///
     /// # Errors
@@ -102,7 +116,7 @@ impl<'g> GraphEdit<'g> {
                 *input = resolve(*input);
             }
         }
-        let outputs: Vec<ValueId> = graph.outputs.iter().map(|&v| resolve(v)).collect();
+        let outputs: Vec<ValueId> = self.outputs.iter().map(|&v| resolve(v)).collect();
         self.compact(nodes, outputs).finish()
     }
 
@@ -120,6 +134,9 @@ impl<'g> GraphEdit<'g> {
         for (old, value) in all.into_iter().enumerate().filter(|(old, _)| used[*old]) {
             renumbered[old] = ValueId(builder.values.len() as u32);
             builder.values.push(value.clone());
+        }
+        for (v, shape) in self.shapes.iter().filter(|(v, _)| used[v.index()]) {
+            builder.values[renumbered[v.index()].index()].shape = Some(shape.clone());
         }
         let renumber = |v: &mut ValueId| *v = renumbered[v.index()];
         for node in &mut nodes {

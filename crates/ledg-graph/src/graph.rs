@@ -18,6 +18,11 @@ impl ValueId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The id of the value at that place of [`Graph::values`].
+    pub fn from_index(index: usize) -> Self {
+        ValueId(index as u32)
+    }
 }
 
 impl NodeId {

@@ -18,16 +18,34 @@ pub struct EdgeList {
 impl EdgeList {
     /// From rows; each row is sorted and its duplicates are removed.
     pub fn from_rows(rows: Vec<Vec<u32>>) -> Self {
-        let mut offsets = Vec::with_capacity(rows.len() + 1);
-        let mut neighbours = Vec::with_capacity(rows.iter().map(Vec::len).sum());
-        offsets.push(0);
-        for mut row in rows {
-            row.sort_unstable();
-            row.dedup();
-            neighbours.extend_from_slice(&row);
-            offsets.push(neighbours.len() as u32);
+        let mut edges = EdgeList::with_capacity(rows.len(), rows.iter().map(Vec::len).sum());
+        for row in rows {
+            edges.push_row(row);
         }
-        EdgeList { offsets, neighbours }
+        edges
+    }
+
+    /// No rows yet, room for so many.
+    pub fn with_capacity(n_rows: usize, n_edges: usize) -> Self {
+        let mut offsets = Vec::with_capacity(n_rows + 1);
+        offsets.push(0);
+        EdgeList { offsets, neighbours: Vec::with_capacity(n_edges) }
+    }
+
+    /// Appends a row; it is sorted and its duplicates are removed.
+    pub fn push_row(&mut self, row: impl IntoIterator<Item = u32>) {
+        let start = self.neighbours.len();
+        self.neighbours.extend(row);
+        self.neighbours[start..].sort_unstable();
+        let mut end = start;
+        for i in start..self.neighbours.len() {
+            if end == start || self.neighbours[end - 1] != self.neighbours[i] {
+                self.neighbours[end] = self.neighbours[i];
+                end += 1;
+            }
+        }
+        self.neighbours.truncate(end);
+        self.offsets.push(end as u32);
     }
 
     /// Number of rows N.
@@ -52,21 +70,29 @@ impl EdgeList {
 
     /// The transposed matrix.
     pub fn transposed(&self) -> EdgeList {
-        let mut rows = vec![Vec::new(); self.n_nodes()];
-        for i in 0..self.n_nodes() {
+        let n = self.n_nodes();
+        let mut offsets = vec![0; n + 1];
+        self.neighbours.iter().for_each(|&j| offsets[j as usize + 1] += 1);
+        (0..n).for_each(|i| offsets[i + 1] += offsets[i]);
+        let mut next = offsets.clone();
+        let mut neighbours = vec![0; self.neighbours.len()];
+        for i in 0..n {
             for &j in self.row(i) {
-                rows[j as usize].push(i as u32);
+                let at = &mut next[j as usize];
+                neighbours[*at as usize] = i as u32;
+                *at += 1;
             }
         }
-        EdgeList::from_rows(rows)
+        EdgeList { offsets, neighbours }
     }
 
     /// The binarised product `B(self · other)`.
     pub fn compose(&self, other: &EdgeList) -> EdgeList {
-        let rows = (0..self.n_nodes())
-            .map(|i| self.row(i).iter().flat_map(|&k| other.row(k as usize)).copied().collect())
-            .collect();
-        EdgeList::from_rows(rows)
+        let mut product = EdgeList::with_capacity(self.n_nodes(), self.n_edges());
+        for i in 0..self.n_nodes() {
+            product.push_row(self.row(i).iter().flat_map(|&k| other.row(k as usize)).copied());
+        }
+        product
     }
 
     /// The dense matrix plus identity as a grid, `#` for 1 and `.` for 0, one row a line.

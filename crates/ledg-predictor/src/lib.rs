@@ -10,6 +10,7 @@
 //! | `block` | | the pre-norm transformer block around it |
 //! | `readout::paper` | | network token ∥ platform vector → latency |
 //! | `readout::sum` | | Σ of roofline terms × exp(learned corrections): the physical prior |
+//! | `executor` | (1)-(8) | the same without tensors, for inference |
 //!
 //! **Invariant:** this crate knows nothing of text, files or ONNX. Attention costs grow with edges, never with N². Graphs
 //! are batched by concatenation, never padded: a graph's result does not depend on what else is in the batch.
@@ -22,6 +23,7 @@ mod dynamic_weights;
 mod edges;
 mod embedding;
 mod error;
+mod executor;
 mod init;
 mod input;
 mod layers;
@@ -36,6 +38,7 @@ pub use batch::{GraphBatch, PlatformBatch, Query};
 pub use config::{Attention, HardwareInputs, PredictorConfig, Readout};
 pub use edges::WeightedEdges;
 pub use error::PredictorError;
+pub use executor::{Answer, Executor, GraphRows, PlatformRows, PriceScratch, Store};
 pub use init::SeededInit;
 pub use input::{GraphInput, NodeInput, PlatformInput, PlatformRates};
 pub use layers::Mode;

@@ -9,6 +9,7 @@ use crate::config::{PredictorConfig, Readout};
 use crate::embedding::{NodeEmbedding, PlatformEmbedding};
 use crate::error::Result;
 use crate::layers::Mode;
+use crate::ops::N_TERMS;
 use crate::readout::{PaperReadout, Rows, SumReadout};
 
 /// What one class of nodes costs, in seconds, each node of it.
@@ -25,6 +26,32 @@ pub struct NodeCost {
 }
 
 impl NodeCost {
+    /// Nothing.
+    pub const ZERO: NodeCost = NodeCost { compute_s: 0.0, issue_s: 0.0, memory_s: 0.0, launch_s: 0.0 };
+
+    /// From the terms of the prior, corrected.
+    pub(crate) fn from_terms([compute_s, issue_s, memory_s, launch_s]: [f64; N_TERMS]) -> Self {
+        NodeCost { compute_s, issue_s, memory_s, launch_s }
+    }
+
+    /// Adds another cost, term by term.
+    pub fn add(&mut self, other: &NodeCost) {
+        self.compute_s += other.compute_s;
+        self.issue_s += other.issue_s;
+        self.memory_s += other.memory_s;
+        self.launch_s += other.launch_s;
+    }
+
+    /// Every term times a factor.
+    pub fn scaled(&self, factor: f64) -> NodeCost {
+        NodeCost {
+            compute_s: self.compute_s * factor,
+            issue_s: self.issue_s * factor,
+            memory_s: self.memory_s * factor,
+            launch_s: self.launch_s * factor,
+        }
+    }
+
     /// All terms.
     pub fn total_s(&self) -> f64 {
         self.compute_s + self.issue_s + self.memory_s + self.launch_s
@@ -151,10 +178,7 @@ impl Predictor {
         let corrections =
             readout.corrections(h, &p, &rows, &Mode::Eval)?.total.to_dtype(DType::F64)?.to_vec2::<f64>()?;
         let total = readout.total(&rows);
-        let cost = |r: usize| {
-            let [compute_s, issue_s, memory_s, launch_s] = total.row_terms(r, &corrections[r]);
-            NodeCost { compute_s, issue_s, memory_s, launch_s }
-        };
+        let cost = |r: usize| NodeCost::from_terms(total.row_terms(r, &corrections[r]));
         Ok(Some(rows.times.offsets.windows(2).map(|w| (w[0]..w[1]).map(cost).collect()).collect()))
     }
 }

@@ -33,9 +33,9 @@ pub const N_PHYSICAL: usize = 11;
 const ISSUE_FLOPS_PER_ELEMENT: f64 = 8.0;
 
 /// The terms of the prior in seconds: compute, issue, memory, launch.
-pub(crate) fn terms_s(node: &NodeInput, rates: &PlatformRates, batch: f64) -> [f64; N_TERMS] {
-    let m = node.magnitudes.scaled_batch(batch);
-    let peak = if node.contraction { rates.matmul_flops } else { rates.vector_flops };
+pub(crate) fn terms_s(per_sample: &Magnitudes, contraction: bool, rates: &PlatformRates, batch: f64) -> [f64; N_TERMS] {
+    let m = per_sample.scaled_batch(batch);
+    let peak = if contraction { rates.matmul_flops } else { rates.vector_flops };
     [
         m.flops / peak,
         m.moved_elems() * ISSUE_FLOPS_PER_ELEMENT / rates.vector_flops,
@@ -44,12 +44,14 @@ pub(crate) fn terms_s(node: &NodeInput, rates: &PlatformRates, batch: f64) -> [f
     ]
 }
 
-/// The prior of a whole graph in seconds: Σ count · (max(compute, issue, memory) + launch).
+/// The prior of a node in seconds: max(compute, issue, memory) + launch.
+pub(crate) fn time_s([compute, issue, memory, launch]: &[f64; N_TERMS]) -> f64 {
+    compute.max(*issue).max(*memory) + launch
+}
+
+/// The prior of a whole graph in seconds, Σ count · time.
 pub(crate) fn graph_time_s(nodes: &[NodeInput], counts: &[f32], rates: &PlatformRates, batch: f64) -> f64 {
-    let time = |node| {
-        let [compute, issue, memory, launch] = terms_s(node, rates, batch);
-        compute.max(issue).max(memory) + launch
-    };
+    let time = |node: &NodeInput| time_s(&terms_s(&node.magnitudes, node.contraction, rates, batch));
     nodes.iter().zip(counts).map(|(node, &count)| f64::from(count) * time(node)).sum()
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn push_rows(
 ) {
     let total = graph_time_s(nodes, counts, rates, batch);
     for (node, &count) in nodes.iter().zip(counts) {
-        let terms = terms_s(node, rates, batch);
+        let terms = terms_s(&node.magnitudes, node.contraction, rates, batch);
         numbers.extend(physical_numbers(&node.magnitudes, terms, rates, batch, total));
         times.terms_s.push(terms);
         times.counts.push(f64::from(count));
@@ -106,4 +108,91 @@ fn physical_numbers(
 /// ln(a / b) / 4, kept within ±2.5 (a factor of e^10): beyond that a ratio says no more than "negligible".
 fn log_ratio(a: f64, b: f64) -> f64 {
     ((a / b).max(1e-9).ln() / 4.0).clamp(-2.5, 2.5)
+}
+
+/// Logarithms of a node's magnitudes: [`physical_numbers`] for many platforms at the price of few logarithms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeLogs {
+    flops: f64,
+    activations: f64,
+    written: f64,
+    weights: f64,
+}
+
+/// Logarithms of a platform's rates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlatformLogs {
+    matmul: f64,
+    vector: f64,
+    bandwidth: f64,
+    element: f64,
+    launch: f64,
+    cache: Option<f64>,
+    units: Option<f64>,
+}
+
+impl PlatformLogs {
+    pub fn new(rates: &PlatformRates) -> Self {
+        PlatformLogs {
+            matmul: rates.matmul_flops.ln(),
+            vector: rates.vector_flops.ln(),
+            bandwidth: rates.bandwidth_bytes_s.ln(),
+            element: rates.bytes_per_element.ln(),
+            launch: rates.launch_s.ln(),
+            cache: rates.cache_bytes.map(f64::ln),
+            units: rates.units.map(f64::ln),
+        }
+    }
+}
+
+impl NodeLogs {
+    pub fn new(m: &Magnitudes) -> Self {
+        NodeLogs {
+            flops: m.flops.ln(),
+            activations: (m.read_elems + m.write_elems).ln(),
+            written: m.write_elems.ln(),
+            weights: m.weight_elems.ln(),
+        }
+    }
+
+    /// [`physical_numbers`], from logarithms.
+    pub fn physical(
+        &self,
+        per_sample: &Magnitudes,
+        contraction: bool,
+        terms: &[f64; N_TERMS],
+        (rates, logs): (&PlatformRates, &PlatformLogs),
+        batch: f64,
+        total_s: f64,
+    ) -> [f32; N_PHYSICAL] {
+        let ln_batch = batch.ln();
+        let [compute_s, issue_s, memory_s, launch_s] = *terms;
+        let moved = per_sample.scaled_batch(batch).moved_elems();
+        let ln_moved = moved.ln();
+        let compute = self.flops + ln_batch - if contraction { logs.matmul } else { logs.vector };
+        let issue = ln_moved + ISSUE_FLOPS_PER_ELEMENT.ln() - logs.vector;
+        let memory = ln_moved + logs.element - logs.bandwidth;
+        let roofline = compute_s.max(issue_s).max(memory_s);
+        let cached = |ln_bytes: f64| logs.cache.map_or(0.0, |cache| scaled(ln_bytes - cache));
+        let per_unit = |ln_work: f64, scale: f64| logs.units.map_or(0.0, |units| scaled(ln_work - units - scale.ln()));
+        let numbers = [
+            scaled(compute - memory),
+            scaled(issue - memory),
+            scaled(compute.max(issue).max(memory) - logs.launch),
+            ln_batch / 4.0,
+            cached(self.activations + ln_batch + logs.element),
+            if rates.cache_bytes.is_some() { 1.0 } else { 0.0 },
+            per_unit(self.written + ln_batch, 2048.0),
+            per_unit(self.flops + ln_batch, 1e6),
+            log_ratio(roofline + launch_s, total_s),
+            if moved > 0.0 { per_sample.weight_elems / moved } else { 0.0 },
+            cached(self.weights + logs.element),
+        ];
+        numbers.map(|x| x as f32)
+    }
+}
+
+/// [`log_ratio`] of a ratio whose logarithm is known.
+fn scaled(ln_ratio: f64) -> f64 {
+    (ln_ratio.max(-20.723_265_836_946_41) / 4.0).clamp(-2.5, 2.5)
 }

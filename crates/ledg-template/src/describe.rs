@@ -1,14 +1,15 @@
 //! What a lowered graph's nodes are: class, sentence, magnitudes, dimensions, features; and what a graph costs in sum.
 
-use ledg_graph::{Magnitudes, OpType};
+use ledg_graph::{Magnitudes, Node, OpType};
 
 use crate::dims::OpDims;
 use crate::extract::{DimsKind, NodeView};
 use crate::features::{N_FEATURES, features};
-use crate::lower::Lowered;
+use crate::lower::{Lowered, Lowering};
 use crate::operator::default_magnitudes;
 use crate::sentence::word;
-use crate::set::TemplateSet;
+use crate::set::{OpId, TemplateSet};
+use crate::view::GraphView;
 
 /// The class of operators that no template covers.
 pub const UNKNOWN_CLASS: &str = "Unknown";
@@ -41,18 +42,36 @@ pub struct NodeDescription {
 impl TemplateSet {
     /// Describes the kept nodes of a lowered graph, in their order.
     pub fn describe(&self, lowered: &Lowered) -> Vec<NodeDescription> {
-        let elems = assumed_elements(lowered);
-        (0..lowered.kept.len()).map(|row| self.describe_node(lowered, row, &elems)).collect()
+        let view = GraphView::from(&lowered.graph);
+        let elems = assumed_elements(&view, view.nodes.iter().copied());
+        let described = lowered.kept.iter().zip(&lowered.origins).map(|(&id, origins)| {
+            let node = lowered.graph.node(id);
+            let context = Context { view: &view, fixed: &lowered.fixed, elems: &elems };
+            self.describe_node(context, node, self.op_id(&node.op), origins.len() > 1)
+        });
+        described.collect()
     }
 
-    fn describe_node(&self, lowered: &Lowered, row: usize, elems: &[f64]) -> NodeDescription {
-        let graph = &lowered.graph;
-        let node = graph.node(lowered.kept[row]);
-        let operator = self.operator(&node.op);
+    /// Describes the kept nodes of a lowered view, in their order.
+    pub fn describe_view(&self, lowering: &Lowering<'_>) -> Vec<NodeDescription> {
+        let elems = lowering.assumed_elements();
+        (0..lowering.n_kept()).filter_map(|row| self.describe_row(lowering, row, &elems)).collect()
+    }
+
+    /// Describes one kept node, `elems` being [`Lowering::assumed_elements`]; `None` if there is no such row.
+    pub fn describe_row(&self, lowering: &Lowering<'_>, row: usize, elems: &[f64]) -> Option<NodeDescription> {
+        let context = Context { view: lowering.view, fixed: &lowering.fixed, elems };
+        let node = lowering.node(lowering.place(row))?;
+        Some(self.describe_node(context, node, lowering.op(row), lowering.members(row).len() > 1))
+    }
+
+    fn describe_node(&self, context: Context<'_>, node: &Node, id: OpId, fused: bool) -> NodeDescription {
+        let Context { view: graph, fixed, elems } = context;
+        let operator = self.operator_of(id);
         let operands = operator.map_or([0, 1], |o| o.operands);
-        let view = NodeView { graph, node, fixed: &lowered.fixed, elems, operands };
+        let view = NodeView { graph, node, fixed, elems, operands };
         let mut facts = view.facts(operator.map_or(DimsKind::Elementwise, |o| o.dims));
-        facts.dims.fused = f64::from(lowered.origins[row].len() > 1);
+        facts.dims.fused = f64::from(fused);
         let (class, macs, magnitudes) = match operator {
             Some(operator) => {
                 let macs = operator.macs(&facts.dims);
@@ -82,6 +101,16 @@ impl TemplateSet {
     }
 }
 
+/// What a node's description depends on beside the node.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    view: &'a GraphView<'a>,
+    /// By value: whether it depends on no graph input.
+    fixed: &'a [bool],
+    /// By value: number of elements.
+    elems: &'a [f64],
+}
+
 /// The generic sentence of an operator without a template: its domain, if it has one, and its name.
 fn unknown_words(op: &OpType, sentence: &mut String) {
     for part in [&op.domain, &op.name].into_iter().filter(|part| !part.is_empty()) {
@@ -90,14 +119,23 @@ fn unknown_words(op: &OpType, sentence: &mut String) {
     }
 }
 
+impl Lowering<'_> {
+    /// Elements of each value, assumed where a shape is missing.
+    pub fn assumed_elements(&self) -> Vec<f64> {
+        assumed_elements(self.view, self.nodes())
+    }
+}
+
 /// Elements of each value. Downstream of an operator that no rule knows shapes are missing: its outputs are assumed as
 /// large as its largest input, and the description says so.
-fn assumed_elements(lowered: &Lowered) -> Vec<f64> {
-    let graph = &lowered.graph;
-    let mut elems: Vec<f64> = graph.values().iter().map(|v| v.elements().map_or(0.0, |n| n as f64)).collect();
-    for node in graph.nodes() {
+fn assumed_elements<'n>(view: &GraphView<'_>, nodes: impl Iterator<Item = &'n Node>) -> Vec<f64> {
+    let mut elems: Vec<f64> = view.values.iter().map(|v| v.elements().map_or(0.0, |n| n as f64)).collect();
+    if view.values.iter().all(|v| v.shape.is_some()) {
+        return elems;
+    }
+    for node in nodes {
         for &out in &node.outputs {
-            if graph.value(out).shape.is_none() {
+            if view.value(out).shape.is_none() {
                 elems[out.index()] = node.present_inputs().map(|v| elems[v.index()]).fold(1.0, f64::max);
             }
         }

@@ -36,10 +36,12 @@ mod lower;
 mod operator;
 mod sentence;
 mod set;
+mod view;
 
 pub use describe::{GraphCosts, NodeDescription, UNKNOWN_CLASS};
 pub use dims::{OpDims, Variable};
 pub use error::TemplateError;
 pub use features::{FEATURE_NAMES, FEATURE_SCHEMA, N_FEATURES};
-pub use lower::{LowerOptions, Lowered};
-pub use set::{TEMPLATE_SCHEMA, TemplateSet};
+pub use lower::{LowerOptions, Lowered, Lowering};
+pub use set::{OpId, TEMPLATE_SCHEMA, TemplateSet};
+pub use view::GraphView;

@@ -3,12 +3,13 @@
 //! Fused forms become one node. Views (Reshape and the like) and what folds into constants stay in the graph, because
 //! they carry shapes, but are not among the nodes that are *kept*; relations lead past them.
 
-use ledg_graph::{EdgeList, Graph, NodeId, Relations, ValueKind};
+use ledg_graph::{EdgeList, Graph, GraphEdit, Node, NodeId, Relations, Value, ValueKind};
 
 use crate::error::{TemplateError, closest};
-use crate::fusion::overlay::Overlay;
+use crate::fusion::overlay::{Overlay, Rewritten, Slot};
 use crate::operator::Operator;
-use crate::set::TemplateSet;
+use crate::set::{OpId, TemplateSet};
+use crate::view::GraphView;
 
 /// How to lower.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,53 +44,152 @@ pub struct Lowered {
     pub(crate) fixed: Vec<bool>,
 }
 
+/// What lowering makes of a view, before it is made a graph of its own.
+#[derive(Debug)]
+pub struct Lowering<'g> {
+    pub(crate) view: &'g GraphView<'g>,
+    rewritten: Rewritten<'g>,
+    /// Places of the nodes that do work at run time, in topological order.
+    kept: Vec<u32>,
+    /// Relations among the kept nodes.
+    pub relations: Relations,
+    /// By value: whether it depends on no graph input.
+    pub(crate) fixed: Vec<bool>,
+}
+
+impl Lowering<'_> {
+    /// Number of kept nodes.
+    pub fn n_kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The place in the view of a kept node; of a fused one, its last operation's.
+    pub fn place(&self, row: usize) -> usize {
+        self.kept[row] as usize
+    }
+
+    /// Places of the view's nodes that a kept node stands for.
+    pub fn members(&self, row: usize) -> &[u32] {
+        match &self.rewritten.members[self.place(row)] {
+            own if own.is_empty() => &self.kept[row..=row],
+            members => members,
+        }
+    }
+
+    /// By value: whether it depends on no graph input.
+    pub fn fixed(&self) -> &[bool] {
+        &self.fixed
+    }
+
+    pub(crate) fn node(&self, place: usize) -> Option<&Node> {
+        self.rewritten.slots[place].node()
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.rewritten.slots.iter().filter_map(Slot::node)
+    }
+
+    /// The operator of a kept node.
+    pub fn op(&self, row: usize) -> OpId {
+        self.rewritten.ids[self.place(row)]
+    }
+}
+
 impl TemplateSet {
     /// Lowers a graph. Rescale it to the wanted batch size *before*: sizes that a fusion records do not follow later.
     ///
     /// # Errors
     /// A disabled fusion that does not exist; a graph of which nothing is left.
     pub fn lower(&self, graph: &Graph, options: &LowerOptions) -> Result<Lowered, TemplateError> {
+        let view = GraphView::from(graph);
+        let lowering = self.lower_view(&view, self.op_ids(&view), options)?;
+        let mut edit = GraphEdit::new(graph);
+        let mut changed = false;
+        // Rows of the nodes that stay, which keep their order.
+        let mut row_of = vec![0; view.nodes.len()];
+        let mut rows = 0;
+        for (place, slot) in lowering.rewritten.slots.iter().enumerate() {
+            row_of[place] = rows;
+            rows += usize::from(slot.node().is_some());
+            if matches!(slot, Slot::Given(_)) {
+                continue;
+            }
+            changed = true;
+            let id = NodeId::from_index(place);
+            edit.remove(id);
+            if let Slot::Fused(n) = slot {
+                edit.add_node(id, n.name.clone(), n.op.clone(), n.attrs.clone(), &n.inputs, &n.outputs);
+            }
+        }
+        let lowered = if changed { edit.finish()? } else { graph.clone() };
+        let fixed = {
+            let view = GraphView::from(&lowered);
+            let ids = self.op_ids(&view);
+            self.fixed_values(view.values.iter().copied(), view.nodes.iter().copied().zip(&ids))
+        };
+        Ok(Lowered {
+            kept: lowering.kept.iter().map(|&place| NodeId::from_index(row_of[place as usize])).collect(),
+            origins: (0..lowering.n_kept()).map(|row| lowering.names(row)).collect(),
+            relations: lowering.relations,
+            graph: lowered,
+            fixed,
+        })
+    }
+
+    /// The operators of a view's nodes.
+    pub fn op_ids(&self, view: &GraphView<'_>) -> Vec<OpId> {
+        view.nodes.iter().map(|node| self.op_id(&node.op)).collect()
+    }
+
+    /// Lowers a view, `ids` being the operators of its nodes.
+    ///
+    /// # Errors
+    /// As [`TemplateSet::lower`].
+    pub fn lower_view<'g>(
+        &self,
+        view: &'g GraphView<'g>,
+        ids: Vec<OpId>,
+        options: &LowerOptions,
+    ) -> Result<Lowering<'g>, TemplateError> {
         if let Some(name) = options.disabled.iter().find(|d| self.fusions().iter().all(|f| f.name != **d)) {
             let suggestion = closest(name, self.fusion_names()).to_owned();
             return Err(TemplateError::NoSuchFusion { name: name.clone(), suggestion });
         }
-        let fixed = self.fixed_values(graph);
-        let mut overlay = Overlay::new(graph, &fixed);
-        if options.fuse {
-            let enabled = self.fusions().iter().filter(|f| !options.disabled.contains(&f.name));
-            enabled.for_each(|fusion| fusion.apply(&mut overlay));
-        }
-        let (lowered, mut names) = overlay.finish()?;
-        let fixed = self.fixed_values(&lowered);
-        let kept: Vec<NodeId> = lowered
-            .node_ids()
-            .filter(|&id| {
-                let node = lowered.node(id);
+        let values = || view.values.iter().copied();
+        let rewritten = {
+            let fixed = self.fixed_values(values(), view.nodes.iter().copied().zip(&ids));
+            rewrite(self, view, ids, &fixed, options)
+        };
+        let present = rewritten.slots.iter().zip(&rewritten.ids).filter_map(|(slot, id)| Some((slot.node()?, id)));
+        let fixed = self.fixed_values(values(), present);
+        let kept: Vec<u32> = (0..rewritten.slots.len())
+            .filter(|&place| {
+                let Some(node) = rewritten.slots[place].node() else { return false };
                 let folds = node.outputs.iter().all(|v| fixed[v.index()]);
-                let dropped = options.drop_views && self.is_view(&lowered, id);
+                let renames = self.operator_of(rewritten.ids[place]).is_some_and(Operator::is_view);
+                let dropped = options.drop_views && renames;
                 !folds && !dropped
             })
+            .map(|place| place as u32)
             .collect();
         if kept.is_empty() {
-            let (graph, n_nodes) = (graph.name().to_owned(), graph.nodes().len());
+            let (graph, n_nodes) = (view.name.to_owned(), view.nodes.len());
             return Err(TemplateError::NothingToCost { graph, n_nodes });
         }
-        let relations = relations(&lowered, &kept, &fixed);
-        let origins = kept.iter().map(|&id| names.remove(&lowered.node(id).name).unwrap_or_default()).collect();
-        Ok(Lowered { graph: lowered, kept, relations, origins, fixed })
-    }
-
-    fn is_view(&self, graph: &Graph, id: NodeId) -> bool {
-        self.operator(&graph.node(id).op).is_some_and(Operator::is_view)
+        let relations = relations(&rewritten.slots, view.values.len(), &kept, &fixed);
+        Ok(Lowering { view, rewritten, kept, relations, fixed })
     }
 
     /// By value: whether it is a weight, a constant, or computed from such alone. Frameworks fold these ahead of time.
-    fn fixed_values(&self, graph: &Graph) -> Vec<bool> {
-        let mut fixed: Vec<bool> =
-            graph.values().iter().map(|v| matches!(v.kind, ValueKind::Weight | ValueKind::Constant)).collect();
-        for node in graph.nodes() {
+    fn fixed_values<'n>(
+        &self,
+        values: impl Iterator<Item = &'n Value>,
+        nodes: impl Iterator<Item = (&'n Node, &'n OpId)>,
+    ) -> Vec<bool> {
+        let mut fixed: Vec<bool> = values.map(|v| matches!(v.kind, ValueKind::Weight | ValueKind::Constant)).collect();
+        for (node, &id) in nodes {
             let folds =
-                node.present_inputs().all(|v| fixed[v.index()]) || self.operator(&node.op).is_some_and(|o| o.fixed);
+                node.present_inputs().all(|v| fixed[v.index()]) || self.operator_of(id).is_some_and(|o| o.fixed);
             if folds {
                 node.outputs.iter().for_each(|v| fixed[v.index()] = true);
             }
@@ -98,21 +198,45 @@ impl TemplateSet {
     }
 }
 
-/// Fathers are the kept nodes that a node's inputs come from; a view that was left out hands on its first input.
-fn relations(graph: &Graph, kept: &[NodeId], fixed: &[bool]) -> Relations {
-    let mut row_of: Vec<Option<u32>> = vec![None; graph.nodes().len()];
-    for (row, id) in kept.iter().enumerate() {
-        row_of[id.index()] = Some(row as u32);
+impl Lowering<'_> {
+    /// Names of the view's nodes that a kept node stands for.
+    pub fn names(&self, row: usize) -> Vec<String> {
+        self.members(row).iter().map(|&place| self.view.nodes[place as usize].name.clone()).collect()
     }
+}
+
+fn rewrite<'g>(
+    set: &TemplateSet,
+    view: &'g GraphView<'g>,
+    ids: Vec<OpId>,
+    fixed: &[bool],
+    options: &LowerOptions,
+) -> Rewritten<'g> {
+    let mut overlay = Overlay::new(view, ids, set.n_ids(), fixed);
+    if options.fuse {
+        let enabled = set.fusions().iter().filter(|f| !options.disabled.contains(&f.name));
+        enabled.for_each(|fusion| fusion.apply(&mut overlay));
+    }
+    overlay.finish()
+}
+
+/// Fathers are the kept nodes that a node's inputs come from; a view that was left out hands on its first input.
+fn relations(slots: &[Slot<'_>], n_values: usize, kept: &[u32], fixed: &[bool]) -> Relations {
+    const NONE: u32 = u32::MAX;
     // By value: the row of the kept node that it comes from.
-    let mut source: Vec<Option<u32>> = vec![None; graph.values().len()];
-    for id in graph.node_ids() {
-        let node = graph.node(id);
-        let viewed = || node.inputs.first().copied().flatten().and_then(|v| source[v.index()]);
-        let row = row_of[id.index()].or_else(viewed);
+    let mut source = vec![NONE; n_values];
+    let mut fathers = EdgeList::with_capacity(kept.len(), 2 * kept.len());
+    let mut rows = kept.iter().enumerate().peekable();
+    for (place, slot) in slots.iter().enumerate() {
+        let Some(node) = slot.node() else { continue };
+        let row = match rows.next_if(|(_, kept)| **kept as usize == place) {
+            Some((row, _)) => {
+                fathers.push_row(node.present_inputs().map(|v| source[v.index()]).filter(|&s| s != NONE));
+                row as u32
+            }
+            None => node.inputs.first().copied().flatten().map_or(NONE, |v| source[v.index()]),
+        };
         node.outputs.iter().filter(|v| !fixed[v.index()]).for_each(|v| source[v.index()] = row);
     }
-    let rows =
-        kept.iter().map(|&id| graph.node(id).present_inputs().filter_map(|v| source[v.index()]).collect()).collect();
-    Relations::from_fathers(EdgeList::from_rows(rows))
+    Relations::from_fathers(fathers)
 }

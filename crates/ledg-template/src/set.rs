@@ -21,6 +21,9 @@ pub const TEMPLATE_SCHEMA: u32 = 1;
 pub struct TemplateSet {
     operators: Vec<Operator>,
     by_op: HashMap<OpType, usize>,
+    ids: OpIds,
+    /// By [`OpId`]: the operator's template.
+    by_id: Vec<Option<usize>>,
     fusions: Vec<Fusion>,
     /// Who declared what: (kind, name) -> file.
     declared: IndexMap<(&'static str, String), String>,
@@ -54,6 +57,8 @@ impl TemplateSet {
         TemplateSet {
             operators: Vec::new(),
             by_op: HashMap::new(),
+            ids: OpIds::default(),
+            by_id: Vec::new(),
             fusions: Vec::new(),
             declared: IndexMap::new(),
             classes: IndexMap::new(),
@@ -151,7 +156,12 @@ impl TemplateSet {
                     why: format!("it becomes `{}`, which no template covers", wire.op),
                 });
             }
-            self.fusions.push(Fusion::compile(wire, origin)?);
+            self.fusions.push(Fusion::compile(wire, origin, &mut self.ids)?);
+        }
+        let ids = self.by_op.keys().map(|op| self.ids.intern(op)).collect::<Vec<_>>();
+        self.by_id = vec![None; self.ids.len()];
+        for (id, &operator) in ids.into_iter().zip(self.by_op.values()) {
+            self.by_id[id.0 as usize] = Some(operator);
         }
         // What was parsed is hashed, not the text: comments and layout do not matter, an absent key and a null one differ not.
         self.hash.update(format!("{file:?}"));
@@ -212,8 +222,49 @@ impl TemplateSet {
         &self.fusions
     }
 
-    pub(crate) fn operator(&self, op: &OpType) -> Option<&Operator> {
-        self.by_op.get(op).map(|&i| &self.operators[i])
+    /// The number of an operator within this set.
+    pub fn op_id(&self, op: &OpType) -> OpId {
+        self.ids.get(op)
+    }
+
+    pub(crate) fn n_ids(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(crate) fn operator_of(&self, id: OpId) -> Option<&Operator> {
+        self.by_id.get(id.0 as usize).copied().flatten().map(|i| &self.operators[i])
+    }
+}
+
+/// The number of an operator within a set of templates; all that the set does not name have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpId(u32);
+
+impl OpId {
+    /// An operator that the set does not name.
+    pub(crate) const OTHER: OpId = OpId(u32::MAX);
+
+    pub(crate) fn index(self) -> Option<usize> {
+        (self != OpId::OTHER).then_some(self.0 as usize)
+    }
+}
+
+/// The operators that templates and patterns name, numbered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpIds(HashMap<OpType, OpId>);
+
+impl OpIds {
+    pub fn intern(&mut self, op: &OpType) -> OpId {
+        let next = OpId(self.0.len() as u32);
+        *self.0.entry(op.clone()).or_insert(next)
+    }
+
+    fn get(&self, op: &OpType) -> OpId {
+        self.0.get(op).copied().unwrap_or(OpId::OTHER)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -10,18 +10,21 @@ use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::template::{FEATURE_SCHEMA, TemplateSet};
 use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Provenance, RawPlatform};
 
-use crate::config::Experiment;
+use crate::config::{DataConfig, Experiment};
 use crate::data::Dataset;
 use crate::evaluate::{EnsemblePrediction, ensemble};
 use crate::files;
 use crate::metrics::{Metrics, mean_std};
 use crate::run::{self, RunResult};
 
+/// What the encoder may be used under.
+const ENCODER_LICENCE: &str = "encoder: all-MiniLM-L6-v2 (Apache-2.0)";
+
 /// What the weights were made from and may be used under.
-const LICENCES: [&str; 2] = [
-    "training data: pytorch-image-models benchmark results (Apache-2.0), huggingface/pytorch-image-models aa4b5850c154",
-    "encoder: all-MiniLM-L6-v2 (Apache-2.0)",
-];
+fn licences(data: &DataConfig) -> Vec<String> {
+    let sources = data.sources().into_iter().map(|source| format!("training data: {source}"));
+    sources.chain([ENCODER_LICENCE.to_owned()]).collect()
+}
 
 /// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of two others: families
 /// held out, and a device held out.
@@ -83,6 +86,7 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
         feature_schema: FEATURE_SCHEMA,
         encoder_fingerprint: encoder.fingerprint(),
         conformal,
+        calibration: None,
         provenance: Provenance {
             experiment: toml::to_string(experiment)?,
             data_hash: data.hash.clone(),
@@ -97,7 +101,7 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
                 ("unseen device, Acc(10%) %".to_owned(), by_device.acc10),
                 ("validation families, MAPE %".to_owned(), mean_std(&own).0),
             ]),
-            licences: LICENCES.map(str::to_owned).to_vec(),
+            licences: licences(&experiment.data),
         },
     };
     let bundle = Bundle { header, members, sentences };

@@ -1,11 +1,13 @@
 //! An experiment as data: `configs/experiments/*.toml`. Unknown keys are errors.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
 use ledg_cost_model::predictor::{Attention, HardwareInputs, Readout};
 use serde::{Deserialize, Serialize};
+
+pub use crate::data::DataConfig;
 
 /// One experiment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,17 +29,6 @@ pub struct Experiment {
     pub train: TrainConfig,
 }
 
-/// Which measurements take part.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Folder of the timm data set: `graphs.csv`, `latency.csv`, `onnx.tar.xz`. Relative to the working directory.
-    pub timm: PathBuf,
-    /// Devices whose records take part; empty: all.
-    #[serde(default)]
-    pub hardware: Vec<String>,
-}
-
 /// What is held out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -53,13 +44,30 @@ pub enum SplitConfig {
         /// Share of the remaining families on which the checkpoint is chosen.
         validation: f64,
     },
-    /// A device is unseen with all its configurations; families are seen.
+    /// Devices are unseen with all their configurations and batch sizes, in every data set; families are seen.
     Hardware {
-        /// The device held out.
-        held_out: String,
-        /// Seed by which validation families are chosen.
+        /// The device held out, or several that are nearly the same chip (Titan X, Titan Xp and GTX 1080 Ti), of which none
+        /// may be seen. Names as the hardware files have them.
+        held_out: OneOrMore,
+        /// Seed by which validation graphs are chosen.
         seed: u64,
-        /// Share of the families on which the checkpoint is chosen, on the devices that are seen.
+        /// Share of the graphs on which the checkpoint is chosen, on the devices that are seen.
+        validation: f64,
+    },
+    /// Kinds of single operators, or whole families, are unseen.
+    Operator {
+        /// Families held out: for single operators their kind (`softmax`).
+        held_out: OneOrMore,
+        /// Seed by which validation groups are chosen.
+        seed: u64,
+        /// Share of the remaining groups on which the checkpoint is chosen.
+        validation: f64,
+    },
+    /// The test stage of the source's own split is unseen; graphs of no stage train.
+    Stage {
+        /// Seed by which validation groups are chosen.
+        seed: u64,
+        /// Share of the training stage's groups on which the checkpoint is chosen.
         validation: f64,
     },
     /// Nothing is held out for testing: for the model that ships.
@@ -69,6 +77,26 @@ pub enum SplitConfig {
         /// Share of the families on which the checkpoint is chosen.
         validation: f64,
     },
+}
+
+/// One name or several; written as it was given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    /// All names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            OneOrMore::One(name) => std::slice::from_ref(name),
+            OneOrMore::More(names) => names,
+        }
+    }
 }
 
 /// The model; what the data determines (widths of inputs) is filled in.
@@ -183,13 +211,20 @@ impl Experiment {
         for (name, value) in shares {
             ensure!((0.0..=1.0).contains(&value), "`train.{name}` is {value}, must be between 0 and 1");
         }
+        self.data.check()?;
+        if let SplitConfig::Hardware { held_out, .. } | SplitConfig::Operator { held_out, .. } = &self.split {
+            ensure!(!held_out.names().is_empty(), "`split.held_out` is empty");
+        }
         let validation = match &self.split {
             SplitConfig::Families { folds, run_folds, validation, .. } => {
                 ensure!(*folds >= 2, "`split.folds` must be at least 2");
                 ensure!((1..=*folds).contains(run_folds), "`split.run_folds` must be between 1 and `split.folds`");
                 *validation
             }
-            SplitConfig::Hardware { validation, .. } | SplitConfig::None { validation, .. } => *validation,
+            SplitConfig::Hardware { validation, .. }
+            | SplitConfig::Operator { validation, .. }
+            | SplitConfig::Stage { validation, .. }
+            | SplitConfig::None { validation, .. } => *validation,
         };
         ensure!((0.01..=0.5).contains(&validation), "`split.validation` is {validation}, must be between 0.01 and 0.5");
         Ok(())
@@ -199,7 +234,7 @@ impl Experiment {
     pub fn runs(&self) -> Vec<(u64, usize)> {
         let folds = match &self.split {
             SplitConfig::Families { run_folds, .. } => *run_folds,
-            SplitConfig::Hardware { .. } | SplitConfig::None { .. } => 1,
+            _ => 1,
         };
         self.seeds.iter().flat_map(|&seed| (0..folds).map(move |fold| (seed, fold))).collect()
     }

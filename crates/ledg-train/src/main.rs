@@ -13,12 +13,14 @@ mod optimizer;
 mod prepare;
 mod run;
 mod split;
+mod summary;
 mod trainer;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use ledg_cost_model::Describer;
 
 use crate::config::Experiment;
 
@@ -62,6 +64,13 @@ enum Command {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Load an experiment's data and print what there is: graphs, records, platforms, sizes.
+    ///
+    /// Example: ledg-train data configs/experiments/timm-families.toml
+    Data {
+        /// The experiment, a TOML file.
+        config: PathBuf,
+    },
     /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
     ///
     /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/timm-families.toml
@@ -93,6 +102,15 @@ fn main() -> Result<()> {
             let text = evaluate::report(&Experiment::load(&config)?, &config, &runs)?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
+        }
+        Command::Data { config } => {
+            let experiment = Experiment::load(&config)?;
+            let text = match data::accuracy::load(&experiment.data, &Describer::builtin()?)? {
+                Some(accuracies) => summary::of_accuracies(&accuracies),
+                None => summary::of(&run::load_data(&experiment)?),
+            };
+            print!("{text}");
+            Ok(())
         }
         Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {
             let intervals = [Experiment::load(&intervals)?, Experiment::load(&unmeasured_intervals)?];

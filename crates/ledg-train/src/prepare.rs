@@ -85,11 +85,14 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
     if let Words::OneHot(_) = words {
         config.hardware = without_sentence(config.hardware);
     }
+    // Standardised once: hundreds of thousands of graphs share a few hundred sentences.
+    let standardised: HashMap<&str, Arc<[f32]>> =
+        vectors.iter().map(|(s, v)| (s.as_str(), normalization.sentence.apply(v).into())).collect();
     let graphs = data
         .graphs
         .iter()
         .map(|g| {
-            let input = graph_input(&g.graph, &vectors, &normalization);
+            let input = graph_input(&g.graph, &standardised, &normalization);
             Ok(QuotientGraph::new(&input, config.attention, config.n_layers)?)
         })
         .collect::<Result<_>>()?;
@@ -131,16 +134,11 @@ fn word_vectors(data: &Dataset, words: &Words) -> Result<HashMap<String, Arc<[f3
 
 fn graph_input(
     graph: &DescribedGraph,
-    vectors: &HashMap<String, Arc<[f32]>>,
+    sentences: &HashMap<&str, Arc<[f32]>>,
     normalization: &Normalization,
 ) -> GraphInput {
-    let mut standardised: HashMap<&str, Arc<[f32]>> = HashMap::new();
     let nodes = graph.nodes.iter().map(|n| NodeInput {
-        sentence: Arc::clone(
-            standardised
-                .entry(&n.sentence)
-                .or_insert_with(|| normalization.sentence.apply(&vectors[&n.sentence]).into()),
-        ),
+        sentence: Arc::clone(&sentences[n.sentence.as_str()]),
         features: normalization.features.apply(&n.features),
         magnitudes: n.magnitudes,
         contraction: n.macs > 0.0,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Experiment;
-use crate::data::{Dataset, load_timm};
+use crate::data::{self, Dataset};
 use crate::prepare::prepare;
 use crate::split::split;
 use crate::{files, trainer};
@@ -71,7 +71,7 @@ pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Path
 /// The data of an experiment.
 pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
     let registry = HardwareRegistry::builtin();
-    load_timm(&experiment.data.timm, &experiment.data.hardware, &Describer::builtin()?, &registry)
+    data::load(&experiment.data, &Describer::builtin()?, &registry)
 }
 
 /// SHA-256 of what determines a run's outcome, seeds aside.
@@ -235,4 +235,21 @@ fn machine() -> String {
     let name =
         info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reports of docs/results name the settings they were made with: settings that came later must not change them.
+    #[test]
+    fn published_experiments_keep_their_settings_hash() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for name in ["timm-families", "timm-unseen-gpu"] {
+            let report = std::fs::read_to_string(root.join(format!("docs/results/{name}.md"))).unwrap();
+            let experiment = Experiment::load(&root.join(format!("configs/experiments/{name}.toml"))).unwrap();
+            let hash = config_hash(&experiment).unwrap();
+            assert!(report.contains(&format!("settings {}.", &hash[..12])), "{name}: {hash}");
+        }
+    }
 }

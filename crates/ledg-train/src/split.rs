@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use ledg_cost_model::HardwareRegistry;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::SplitConfig;
-use crate::data::Dataset;
+use crate::data::{Dataset, GraphEntry, Record, Stage};
 
 /// Indices of records that train and of records on which the checkpoint is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,63 +34,117 @@ impl TestSet {
     }
 }
 
-/// Deals the records of a data set.
+/// What a configuration holds out for testing.
+enum HeldOut {
+    Families(BTreeSet<String>),
+    Devices(BTreeSet<String>),
+    TestStage,
+    Nothing,
+}
+
+impl HeldOut {
+    fn has(&self, data: &Dataset, record: &Record) -> bool {
+        let graph = &data.graphs[record.graph];
+        match self {
+            HeldOut::Families(families) => families.contains(&graph.family),
+            HeldOut::Devices(devices) => devices.contains(data.platforms[record.platform].platform.device()),
+            HeldOut::TestStage => graph.stage == Some(Stage::Test),
+            HeldOut::Nothing => false,
+        }
+    }
+}
+
+/// Deals the records of a data set. Records below the resolution of their source train, by their small weight, but neither
+/// validate nor test: a relative error of them means nothing.
 ///
 /// # Errors
 /// When a part would be empty: a device of that name has no records, or there are fewer families than folds.
 pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(TrainingSet, TestSet)> {
-    let (SplitConfig::Families { seed, .. } | SplitConfig::Hardware { seed, .. } | SplitConfig::None { seed, .. }) =
-        config;
-    let families = shuffled_families(data, *seed);
-    let (test_families, test_device, share): (BTreeSet<&str>, Option<&str>, f64) = match config {
-        SplitConfig::Families { folds, validation, .. } => {
+    let (held_out, seed, share) = match config {
+        SplitConfig::Families { folds, seed, validation, .. } => {
+            let families = shuffled(data, *seed, |g| &g.family);
             ensure!(families.len() > *folds, "{} families cannot be dealt into {folds} folds", families.len());
-            let test = families.iter().enumerate().filter(|(i, _)| i % folds == fold).map(|(_, f)| *f).collect();
-            (test, None, *validation)
+            let test = families.iter().enumerate().filter(|(i, _)| i % folds == fold).map(|(_, f)| (*f).to_owned());
+            (HeldOut::Families(test.collect()), *seed, *validation)
         }
-        SplitConfig::Hardware { held_out, validation, .. } => (BTreeSet::new(), Some(held_out), *validation),
-        SplitConfig::None { validation, .. } => (BTreeSet::new(), None, *validation),
+        SplitConfig::Hardware { held_out, seed, validation } => {
+            (HeldOut::Devices(devices(data, held_out.names())?), *seed, *validation)
+        }
+        SplitConfig::Operator { held_out, seed, validation } => {
+            let families: BTreeSet<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
+            if let Some(unknown) = held_out.names().iter().find(|n| !families.contains(n.as_str())) {
+                let known: Vec<&str> = families.into_iter().collect();
+                bail!("`{unknown}` has no records to test on; there are {}", known.join(", "));
+            }
+            (HeldOut::Families(held_out.names().iter().cloned().collect()), *seed, *validation)
+        }
+        SplitConfig::Stage { seed, validation } => (HeldOut::TestStage, *seed, *validation),
+        SplitConfig::None { seed, validation } => (HeldOut::Nothing, *seed, *validation),
     };
-    let rest: Vec<&str> = families.iter().copied().filter(|f| !test_families.contains(f)).collect();
-    // Every k-th of the rest, so that the validation set too holds large and small families.
-    let every = (1.0 / share).round() as usize;
-    let validation_families: BTreeSet<&str> =
-        rest.iter().enumerate().filter(|(i, _)| i % every == fold % every).map(|(_, f)| *f).collect();
+    let validation = validation_graphs(data, &held_out, seed, fold, share);
     let mut training = TrainingSet { train: Vec::new(), validation: Vec::new() };
     let mut test = Vec::new();
     for (i, record) in data.records.iter().enumerate() {
-        let family = data.graphs[record.graph].family.as_str();
-        let device = data.platforms[record.platform].device.as_str();
-        if test_families.contains(family) || test_device == Some(device) {
-            test.push(i);
-        } else if validation_families.contains(family) {
-            training.validation.push(i);
+        if held_out.has(data, record) {
+            test.extend(record.is_resolved().then_some(i));
+        } else if validation.contains(&record.graph) {
+            training.validation.extend(record.is_resolved().then_some(i));
         } else {
             training.train.push(i);
         }
     }
     ensure!(!training.train.is_empty(), "no records are left to train on");
     ensure!(!training.validation.is_empty(), "no records are left to choose the checkpoint on");
-    if let Some(device) = test_device {
-        ensure!(!test.is_empty(), "device `{device}` has no records to test on");
-    }
+    ensure!(!test.is_empty() || matches!(held_out, HeldOut::Nothing), "no records are held out to test on");
     Ok((training, TestSet(test)))
 }
 
-/// Families in an order that mixes large and small ones alike for every fold: shuffled within bands of similar size, so
-/// that folds differ in which families they hold, not in how many records.
-fn shuffled_families(data: &Dataset, seed: u64) -> Vec<&str> {
+/// Graphs whose records choose the checkpoint: those of every k-th group that is left or, where only the hardware is
+/// unseen and every group is to be seen, every k-th graph.
+fn validation_graphs(data: &Dataset, held_out: &HeldOut, seed: u64, fold: usize, share: f64) -> BTreeSet<usize> {
+    let every = (1.0 / share).round() as usize;
+    let is_kth = |i: usize| i % every == fold % every;
+    if let HeldOut::Devices(_) = held_out {
+        let mut graphs: Vec<usize> = (0..data.graphs.len()).collect();
+        graphs.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        return graphs.into_iter().enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, g)| g).collect();
+    }
+    let untouched = |group: &&str| match held_out {
+        HeldOut::Families(test) => data.graphs.iter().any(|g| g.group == **group && !test.contains(&g.family)),
+        _ => true,
+    };
+    // In the order of the bands, so that the validation set too holds large and small groups.
+    let rest = shuffled(data, seed, |g| &g.group).into_iter().filter(untouched);
+    let chosen: BTreeSet<&str> = rest.enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, g)| g).collect();
+    (0..data.graphs.len()).filter(|&g| chosen.contains(data.graphs[g].group.as_str())).collect()
+}
+
+/// The ids of devices by any of their names.
+fn devices(data: &Dataset, names: &[String]) -> Result<BTreeSet<String>> {
+    let registry = HardwareRegistry::builtin();
+    let measured: BTreeSet<&str> = data.platforms.iter().map(|p| p.platform.device()).collect();
+    let device = |name: &String| {
+        let device = registry.device(name).with_context(|| format!("device `{name}` cannot be held out"))?;
+        ensure!(measured.contains(device.name.as_str()), "device `{name}` has no records to test on");
+        Ok(device.name.clone())
+    };
+    names.iter().map(device).collect()
+}
+
+/// Labels in an order that mixes large and small ones alike for every fold: shuffled within bands of similar size, so that
+/// folds differ in which families they hold, not in how many records.
+fn shuffled(data: &Dataset, seed: u64, label: impl Fn(&GraphEntry) -> &str) -> Vec<&str> {
     let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
     for record in &data.records {
-        *sizes.entry(data.graphs[record.graph].family.as_str()).or_default() += 1;
+        *sizes.entry(label(&data.graphs[record.graph])).or_default() += 1;
     }
-    let mut families: Vec<(&str, usize)> = sizes.into_iter().collect();
-    families.sort_by_key(|&(family, size)| (std::cmp::Reverse(size), family));
+    let mut labels: Vec<(&str, usize)> = sizes.into_iter().collect();
+    labels.sort_by_key(|&(label, size)| (std::cmp::Reverse(size), label));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    for band in families.chunks_mut(5) {
+    for band in labels.chunks_mut(5) {
         band.shuffle(&mut rng);
     }
-    families.into_iter().map(|(family, _)| family).collect()
+    labels.into_iter().map(|(label, _)| label).collect()
 }
 
 #[cfg(test)]
@@ -97,6 +152,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::config::OneOrMore;
     use crate::data::synthetic;
 
     fn families(data: &Dataset, records: &[usize]) -> BTreeSet<String> {
@@ -126,14 +182,69 @@ mod tests {
     #[test]
     fn a_held_out_device_is_in_no_other_part() {
         let data = synthetic::dataset();
-        let config = SplitConfig::Hardware { held_out: "rtx4090".into(), seed: 0, validation: 0.3 };
+        let config = SplitConfig::Hardware { held_out: OneOrMore::One("RTX 4090".into()), seed: 0, validation: 0.3 };
         let (training, test) = split(&data, &config, 0).unwrap();
         let devices = |records: &[usize]| -> BTreeSet<String> {
             records.iter().map(|&r| data.platforms[data.records[r].platform].device.clone()).collect()
         };
         assert_eq!(devices(test.records()), BTreeSet::from(["rtx4090".into()]));
         assert_eq!(devices(&[training.train, training.validation].concat()), BTreeSet::from(["rtx3090".into()]));
-        let nobody = SplitConfig::Hardware { held_out: "h100".into(), seed: 0, validation: 0.3 };
+        let nobody = SplitConfig::Hardware { held_out: OneOrMore::One("h100".into()), seed: 0, validation: 0.3 };
         assert!(split(&data, &nobody, 0).unwrap_err().to_string().contains("h100"));
+    }
+
+    #[test]
+    fn no_device_of_a_group_is_seen() {
+        let data = synthetic::dataset();
+        let both = OneOrMore::More(vec!["rtx3090".into(), "rtx4090".into()]);
+        let config = SplitConfig::Hardware { held_out: both, seed: 0, validation: 0.3 };
+        assert!(split(&data, &config, 0).unwrap_err().to_string().contains("left to train on"));
+    }
+
+    #[test]
+    fn a_held_out_operator_is_in_no_other_part() {
+        let data = synthetic::dataset();
+        let config =
+            |name: &str| SplitConfig::Operator { held_out: OneOrMore::One(name.into()), seed: 0, validation: 0.3 };
+        let (training, test) = split(&data, &config("resnet"), 0).unwrap();
+        assert_eq!(families(&data, test.records()), BTreeSet::from(["resnet".into()]));
+        assert!(!families(&data, &[training.train, training.validation].concat()).contains("resnet"));
+        let unknown = split(&data, &config("softmax"), 0).unwrap_err().to_string();
+        assert!(unknown.contains("`softmax`") && unknown.contains("mobilenet"), "{unknown}");
+    }
+
+    #[test]
+    fn the_sources_own_test_stage_is_held_out() {
+        let mut data = synthetic::dataset();
+        let config = SplitConfig::Stage { seed: 0, validation: 0.3 };
+        assert!(split(&data, &config, 0).unwrap_err().to_string().contains("held out"));
+        data.graphs[2].stage = Some(Stage::Test);
+        let (_, test) = split(&data, &config, 0).unwrap();
+        assert!(test.records().iter().all(|&r| data.records[r].graph == 2) && test.records().len() == 4);
+    }
+
+    #[test]
+    fn records_below_their_resolution_only_train() {
+        let mut data = synthetic::dataset();
+        data.records.iter_mut().filter(|r| r.batch == 16).for_each(|r| r.resolution_s = 2.0 * r.latency_s);
+        let config = SplitConfig::Families { folds: 2, run_folds: 2, seed: 3, validation: 0.3 };
+        let (training, test) = split(&data, &config, 0).unwrap();
+        let resolved = |records: &[usize]| records.iter().all(|&r| data.records[r].is_resolved());
+        assert!(resolved(&training.validation) && resolved(test.records()) && !resolved(&training.train));
+    }
+
+    /// Networks of one family are dealt by group.
+    #[test]
+    fn groups_are_not_torn_apart() {
+        let mut data = synthetic::dataset();
+        for (i, graph) in data.graphs.iter_mut().enumerate() {
+            graph.family = "nas".into();
+            graph.group = format!("nas/{}", i % 3);
+        }
+        let (training, _) = split(&data, &SplitConfig::None { seed: 0, validation: 0.3 }, 0).unwrap();
+        let groups = |records: &[usize]| -> BTreeSet<String> {
+            records.iter().map(|&r| data.graphs[data.records[r].graph].group.clone()).collect()
+        };
+        assert!(groups(&training.train).is_disjoint(&groups(&training.validation)));
     }
 }

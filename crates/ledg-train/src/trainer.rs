@@ -207,7 +207,8 @@ impl Step {
                 let record = data.records[r];
                 step.queries.push(Query { graph: place, platform: record.platform, batch: record.batch as f64 });
                 step.targets.push(record.latency_s.ln() as f32);
-                step.weights.push((weights[i] / drawn.len() as f64 / chunk.len() as f64) as f32);
+                let weight = weights[i] * record.weight();
+                step.weights.push((weight / drawn.len() as f64 / chunk.len() as f64) as f32);
             }
             step.graphs.push(*graph);
         }

@@ -1,14 +1,23 @@
-//! Writes networks of the zoo as ONNX files without weights:
-//! `generate OUTDIR [NAME...] [--image N]... [--sequence N]...`; without names, all of them.
+//! Writes networks of the zoo as ONNX files without weights.
 //!
-//! With sizes, a network is written at its usual size and once more for each size that changes it, as `NAME-N.onnx`; sizes
-//! that a network cannot have are said and left out.
+//! - `generate OUTDIR [NAME...] [--image N]... [--sequence N]...`: well-known networks, by name; without names, all of
+//!   them. With sizes, a network is written at its usual size and once more for each size that changes it, as
+//!   `NAME-N.onnx`; sizes that a network cannot have are said and left out.
+//! - `generate KIND OUTDIR N`: N members of a search space or family. KIND is `nb201`, `nb101`, `fbnet`, `anb`,
+//!   `transformers`, or `nnlqp-` and one of its families (`nnlqp-alexnet`). Weights are initializers without data, as NNLQP
+//!   stores them.
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use ledg_onnx::WriteOptions;
-use ledg_zoo::{ZooConfig, ZooError, names, onnx};
+use ledg_graph::Graph;
+use ledg_onnx::{WeightStyle, WriteOptions, to_onnx};
+use ledg_zoo::families::{self, Family};
+use ledg_zoo::nasbench201::{Cell, N_CELLS};
+use ledg_zoo::{ZooConfig, ZooError, accel_nasbench, fbnet, names, nasbench101, nasbench201, onnx, transformers};
+
+const USAGE: &str = "usage: generate OUTDIR [NAME...] [--image N]... [--sequence N]..., or generate KIND OUTDIR N";
+const KINDS: [&str; 5] = ["nb201", "nb101", "fbnet", "anb", "transformers"];
 
 fn main() -> anyhow::Result<()> {
     let (mut words, mut sizes) = (Vec::new(), Vec::new());
@@ -22,14 +31,14 @@ fn main() -> anyhow::Result<()> {
             _ => words.push(arg),
         }
     }
-    if words.is_empty() {
-        bail!("usage: generate OUTDIR [NAME...] [--image N]... [--sequence N]...");
+    let [first, rest @ ..] = &words[..] else { bail!(USAGE) };
+    if KINDS.contains(&first.as_str()) || first.starts_with("nnlqp-") {
+        let ([dir, n], []) = (rest, &sizes[..]) else { bail!(USAGE) };
+        return members(first, Path::new(dir), n.parse().context("N is a number")?);
     }
-    let dir = words.remove(0);
-    let wanted = if words.is_empty() { names().map(str::to_owned).collect() } else { words };
-    std::fs::create_dir_all(&dir).with_context(|| dir.clone())?;
+    let wanted = if rest.is_empty() { names().map(str::to_owned).collect() } else { rest.to_vec() };
     for name in wanted {
-        write_sizes(Path::new(&dir), &name, &sizes)?;
+        write_sizes(Path::new(first), &name, &sizes)?;
     }
     Ok(())
 }
@@ -37,9 +46,6 @@ fn main() -> anyhow::Result<()> {
 fn write_sizes(dir: &Path, name: &str, sizes: &[ZooConfig]) -> anyhow::Result<()> {
     let options = WriteOptions { value_info: true, ..WriteOptions::default() };
     let usual = ZooConfig::default();
-    if sizes.is_empty() {
-        return write(dir, name, &onnx(name, &usual, &options)?);
-    }
     let plain = onnx(name, &usual, &options)?;
     for size in sizes {
         let bytes = match onnx(name, size, &options) {
@@ -59,7 +65,40 @@ fn write_sizes(dir: &Path, name: &str, sizes: &[ZooConfig]) -> anyhow::Result<()
     write(dir, name, &plain)
 }
 
+fn members(kind: &str, dir: &Path, n: u64) -> anyhow::Result<()> {
+    let options = WriteOptions { weights: WeightStyle::EmptyInitializers, value_info: true, ..WriteOptions::default() };
+    for i in 0..n {
+        let graph = member(kind, i, n)?;
+        write(dir, graph.name(), &to_onnx(&graph, &options)?)?;
+    }
+    Ok(())
+}
+
+fn member(kind: &str, i: u64, n: u64) -> anyhow::Result<Graph> {
+    Ok(match kind {
+        // Evenly over the space.
+        "nb201" => {
+            let cell = Cell::from_code((i * u64::from(N_CELLS) / n.max(1)) as u32)?;
+            nasbench201::build(&cell, &nasbench201::Config::default())?
+        }
+        "nb101" => nasbench101::build(&format!("nasbench101-{i}"), &nasbench101::Cell::random(i), 1)?,
+        "fbnet" => fbnet::build(&fbnet::Architecture::random(i), fbnet::Target::default(), 1)?,
+        "anb" => accel_nasbench::build(&accel_nasbench::random(i), accel_nasbench::Activation::default(), 1)?,
+        "transformers" => {
+            let (transformer, config) = transformers::random(i);
+            transformers::build(&format!("transformer-{i}"), &transformer, &config)?
+        }
+        other => {
+            let name = other.trim_start_matches("nnlqp-");
+            let known = Family::ALL.map(Family::name).join(", ");
+            let family = Family::from_name(name).with_context(|| format!("no family `{name}`; there are {known}"))?;
+            families::build(family, i, 1)?
+        }
+    })
+}
+
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let path = dir.join(format!("{name}.onnx"));
     std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
     println!("{} ({} bytes)", path.display(), bytes.len());

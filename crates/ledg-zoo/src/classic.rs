@@ -16,6 +16,9 @@ pub(crate) fn alexnet(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError>
         (256, Window::same(3, 1), true),
     ];
     for (channels, window, pooled) in layers {
+        let channels = net.channels(channels);
+        // The first window is padded to give 55, which the classifier is made for; it stays.
+        let window = if window.stride == 1 { Window::same(net.kernel(window.kernel), 1) } else { window };
         x = net.conv(x, channels, window);
         x = net.act(x, Act::Relu);
         if pooled {
@@ -40,8 +43,9 @@ fn vgg(net: &mut Net, config: &ZooConfig, name: &'static str, depths: [usize; 5]
     }
     let mut x = net.image(config.batch, config.image);
     for (depth, channels) in depths.into_iter().zip([64, 128, 256, 512, 512]) {
-        for _ in 0..depth {
-            x = net.conv(x, channels, Window::same(3, 1));
+        for _ in 0..net.depth(depth) {
+            let (channels, kernel) = (net.channels(channels), net.kernel(3));
+            x = net.conv(x, channels, Window::same(kernel, 1));
             x = net.act(x, Act::Relu);
         }
         x = net.max_pool(x, Window::valid(2, 2), false);
@@ -63,7 +67,8 @@ fn classifier(net: &mut Net, x: Map, side: u64) {
     let flat = net.flat(x);
     let mut x = Map { channels: x.channels * side * side, ..flat };
     for _ in 0..2 {
-        x = net.gemm(x, 4096);
+        let features = net.channels(4096);
+        x = net.gemm(x, features);
         x = net.act(x, Act::Relu);
     }
     let x = net.gemm(x, 1000);
@@ -72,7 +77,8 @@ fn classifier(net: &mut Net, x: Map, side: u64) {
 
 pub(crate) fn squeezenet1_1(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
     let x = net.image(config.batch, config.image);
-    let x = net.conv(x, 64, Window::valid(3, 2));
+    let channels = net.channels(64);
+    let x = net.conv(x, channels, Window::valid(3, 2));
     let mut x = net.act(x, Act::Relu);
     let fires: [&[u64]; 3] = [&[16, 16], &[32, 32], &[48, 48, 64, 64]];
     for squeezes in fires {
@@ -90,10 +96,12 @@ pub(crate) fn squeezenet1_1(net: &mut Net, config: &ZooConfig) -> Result<(), Zoo
 
 /// Squeeze by a 1x1 convolution, expand by 1x1 and 3x3 to eight times the width.
 fn fire(net: &mut Net, x: Map, squeeze: u64) -> Map {
-    let x = net.conv(x, squeeze, Window::same(1, 1));
+    let squeezed = net.channels(squeeze);
+    let x = net.conv(x, squeezed, Window::same(1, 1));
     let x = net.act(x, Act::Relu);
     let parts = [1, 3].map(|kernel| {
-        let part = net.conv(x, 4 * squeeze, Window::same(kernel, 1));
+        let (channels, kernel) = (net.channels(4 * squeeze), net.kernel(kernel));
+        let part = net.conv(x, channels, Window::same(kernel, 1));
         net.act(part, Act::Relu)
     });
     net.concat(&parts)
@@ -117,10 +125,13 @@ const GOOGLENET: [&[Inception]; 3] = [
 /// Without the auxiliary classifiers, which inference does not run.
 pub(crate) fn googlenet(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
     let x = net.image(config.batch, config.image);
-    let x = net.conv_norm(x, 64, Window::same(7, 2), Act::Relu);
+    let (channels, kernel) = (net.channels(64), net.kernel(7));
+    let x = net.conv_norm(x, channels, Window::same(kernel, 2), Act::Relu);
     let x = net.max_pool(x, Window::valid(3, 2), true);
-    let x = net.conv_norm(x, 64, Window::same(1, 1), Act::Relu);
-    let mut x = net.conv_norm(x, 192, Window::same(3, 1), Act::Relu);
+    let channels = net.channels(64);
+    let x = net.conv_norm(x, channels, Window::same(1, 1), Act::Relu);
+    let (channels, kernel) = (net.channels(192), net.kernel(3));
+    let mut x = net.conv_norm(x, channels, Window::same(kernel, 1), Act::Relu);
     for (stage, blocks) in GOOGLENET.into_iter().enumerate() {
         let window = if stage == 2 { Window::valid(2, 2) } else { Window::valid(3, 2) };
         x = net.max_pool(x, window, true);
@@ -134,13 +145,14 @@ pub(crate) fn googlenet(net: &mut Net, config: &ZooConfig) -> Result<(), ZooErro
     Ok(())
 }
 
-fn inception(net: &mut Net, x: Map, [one, reduce3, three, reduce5, five, pool]: Inception) -> Map {
-    let point = Window::same(1, 1);
+fn inception(net: &mut Net, x: Map, channels: Inception) -> Map {
+    let [one, reduce3, three, reduce5, five, pool] = channels.map(|c| net.channels(c));
+    let (point, windows) = (Window::same(1, 1), [(); 2].map(|()| Window::same(net.kernel(3), 1)));
     let a = net.conv_norm(x, one, point, Act::Relu);
     let b = net.conv_norm(x, reduce3, point, Act::Relu);
-    let b = net.conv_norm(b, three, Window::same(3, 1), Act::Relu);
+    let b = net.conv_norm(b, three, windows[0], Act::Relu);
     let c = net.conv_norm(x, reduce5, point, Act::Relu);
-    let c = net.conv_norm(c, five, Window::same(3, 1), Act::Relu);
+    let c = net.conv_norm(c, five, windows[1], Act::Relu);
     let d = net.max_pool(x, Window::same(3, 1), true);
     let d = net.conv_norm(d, pool, point, Act::Relu);
     net.concat(&[a, b, c, d])

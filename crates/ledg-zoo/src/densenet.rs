@@ -1,7 +1,5 @@
 //! DenseNet-121 (Huang et al., 2016). Norms before an activation cannot be folded and stay.
 
-use ledg_graph::{Attr, Attrs};
-
 use crate::net::{Act, Map, Net, Window};
 use crate::{ZooConfig, ZooError};
 
@@ -14,7 +12,7 @@ pub(crate) fn densenet121(net: &mut Net, config: &ZooConfig) -> Result<(), ZooEr
     for (stage, depth) in [6, 12, 24, 16].into_iter().enumerate() {
         if stage > 0 {
             x = norm_relu(net, x);
-            x = conv_plain(net, x, x.channels / 2, Window::same(1, 1));
+            x = net.conv_without_bias(x, x.channels / 2, Window::same(1, 1));
             x = net.average_pool(x, Window::valid(2, 2));
         }
         let mut maps = vec![x];
@@ -22,7 +20,7 @@ pub(crate) fn densenet121(net: &mut Net, config: &ZooConfig) -> Result<(), ZooEr
             let all = if maps.len() > 1 { net.concat(&maps) } else { maps[0] };
             let y = norm_relu(net, all);
             let y = net.conv_norm(y, 4 * GROWTH, Window::same(1, 1), Act::Relu);
-            maps.push(conv_plain(net, y, GROWTH, Window::same(3, 1)));
+            maps.push(net.conv_without_bias(y, GROWTH, Window::same(3, 1)));
         }
         x = net.concat(&maps);
     }
@@ -34,17 +32,6 @@ pub(crate) fn densenet121(net: &mut Net, config: &ZooConfig) -> Result<(), ZooEr
 }
 
 fn norm_relu(net: &mut Net, x: Map) -> Map {
-    let name = net.next_name("BatchNormalization");
-    let [weight, bias, mean, var] = ["weight", "bias", "running_mean", "running_var"]
-        .map(|part| net.weight(format!("{name}.{part}"), &[x.channels]));
-    let attrs = Attrs::new().with("epsilon", Attr::Float(1e-5)).with("momentum", Attr::Float(0.9));
-    let id = net.op("BatchNormalization", attrs, &[x.id, weight, bias, mean, var]);
-    net.act(Map { id, ..x }, Act::Relu)
-}
-
-/// A convolution that no norm follows directly has no bias here.
-fn conv_plain(net: &mut Net, x: Map, channels: u64, window: Window) -> Map {
-    let name = net.next_name("Conv");
-    let weight = net.weight(format!("{name}.weight"), &[channels, x.channels, window.kernel, window.kernel]);
-    Map { id: net.op("Conv", crate::net::conv_attrs(window), &[x.id, weight]), channels }
+    let x = net.batch_norm(x);
+    net.act(x, Act::Relu)
 }

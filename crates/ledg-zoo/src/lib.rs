@@ -16,14 +16,18 @@
 mod classic;
 mod convnext;
 mod densenet;
+mod llama;
 mod lstm;
 mod mobile;
 mod net;
 mod resnet;
+mod spaces;
 mod swin;
 mod text;
 mod unet;
 mod vit;
+
+pub use spaces::{accel_nasbench, families, fbnet, nasbench101, nasbench201, operators, transformers};
 
 use std::collections::BTreeMap;
 
@@ -72,6 +76,16 @@ pub enum ZooError {
         /// What it must be.
         why: &'static str,
     },
+    /// A search space has no network of that description.
+    #[error("{space} has no network `{text}`: {why}")]
+    BadArchitecture {
+        /// The search space or family.
+        space: &'static str,
+        /// What was given.
+        text: String,
+        /// What it must be.
+        why: String,
+    },
     /// The network breaks a rule of graphs.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -83,22 +97,31 @@ pub enum ZooError {
 type Generator = fn(&mut Net, &ZooConfig) -> Result<(), ZooError>;
 
 /// All networks by name.
-const NETWORKS: [(&str, Generator); 20] = [
+const NETWORKS: [(&str, Generator); 29] = [
     ("alexnet", classic::alexnet),
     ("bert_base", text::bert_base),
+    ("bert_large", text::bert_large),
     ("convnext_tiny", convnext::convnext_tiny),
     ("densenet121", densenet::densenet121),
     ("efficientnet_b0", mobile::efficientnet_b0),
     ("googlenet", classic::googlenet),
-    ("gpt2", text::gpt2),
+    ("gpt2", text::gpt2_small),
+    ("gpt2_large", text::gpt2_large),
+    ("gpt3_xl", text::gpt3_xl),
+    ("llama2_7b", llama::llama2_7b),
+    ("llama2_7b_decode", llama::llama2_7b_decode),
     ("lstm_classifier", lstm::lstm_classifier),
+    ("mnasnet1_0", mobile::mnasnet1_0),
     ("mobilenet_v2", mobile::mobilenet_v2),
     ("mobilenet_v3_large", mobile::mobilenet_v3_large),
+    ("opt_1_3b", text::opt_1_3b),
     ("resnet18", resnet::resnet18),
     ("resnet34", resnet::resnet34),
     ("resnet50", resnet::resnet50),
     ("squeezenet1_1", classic::squeezenet1_1),
     ("swin_tiny", swin::swin_tiny),
+    ("tinyllama", llama::tinyllama),
+    ("tinyllama_decode", llama::tinyllama_decode),
     ("unet", unet::unet),
     ("vgg11", classic::vgg11),
     ("vgg16", classic::vgg16),
@@ -116,9 +139,16 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// [`ZooError::UnknownName`], [`ZooError::BadSize`].
 pub fn build(name: &str, config: &ZooConfig) -> Result<Graph, ZooError> {
-    let raw = generated(name, config, BTreeMap::new())?;
-    let bytes = to_onnx(&raw, &WriteOptions::default())?;
-    Ok(import_bytes(name, bytes.into(), &OnnxOptions::default())?.graph)
+    read_back(name, &generated(name, config, BTreeMap::new())?)
+}
+
+/// What a file of a network gives whose reader knows which of its inputs are data: networks of plain products alone do not
+/// tell.
+fn read_back(name: &str, raw: &Graph) -> Result<Graph, ZooError> {
+    let bytes = to_onnx(raw, &WriteOptions::default())?;
+    let inputs = raw.inputs().iter().map(|&v| raw.value(v).name.clone()).collect();
+    let options = OnnxOptions { inputs: Some(inputs), ..OnnxOptions::default() };
+    Ok(import_bytes(name, bytes.into(), &options)?.graph)
 }
 
 /// A network as the bytes of an ONNX file without weights. Every network takes symbols for its input's batch (axis 0), the

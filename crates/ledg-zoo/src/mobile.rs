@@ -4,23 +4,23 @@ use crate::net::{Act, Map, Net, Window};
 use crate::{ZooConfig, ZooError};
 
 /// One inverted residual.
-struct Block {
-    kernel: u64,
-    stride: u64,
-    expanded: u64,
-    out: u64,
-    act: Act,
-    squeeze: Option<Squeeze>,
+pub(crate) struct Block {
+    pub kernel: u64,
+    pub stride: u64,
+    pub expanded: u64,
+    pub out: u64,
+    pub act: Act,
+    pub squeeze: Option<Squeeze>,
 }
 
 /// Squeeze-and-excitation.
-struct Squeeze {
-    channels: u64,
-    inner: Act,
-    gate: &'static str,
+pub(crate) struct Squeeze {
+    pub channels: u64,
+    pub inner: Act,
+    pub gate: &'static str,
 }
 
-fn inverted_residual(net: &mut Net, x: Map, block: &Block) -> Map {
+pub(crate) fn inverted_residual(net: &mut Net, x: Map, block: &Block) -> Map {
     let mut y = x;
     if block.expanded != x.channels {
         y = net.conv_norm(y, block.expanded, Window::same(1, 1), block.act);
@@ -50,18 +50,54 @@ fn squeezed(net: &mut Net, x: Map, squeeze: &Squeeze) -> Map {
 
 pub(crate) fn mobilenet_v2(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
     let x = net.image(config.batch, config.image);
-    let mut x = net.conv_norm(x, 32, Window::same(3, 2), Act::Relu6);
+    let (channels, kernel) = (net.channels(32), net.kernel(3));
+    let mut x = net.conv_norm(x, channels, Window::same(kernel, 2), Act::Relu6);
     // Expansion, channels, blocks, stride of the first.
     let stages =
         [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
     for (expansion, out, depth, first) in stages {
-        for i in 0..depth {
-            let (stride, expanded) = (if i == 0 { first } else { 1 }, expansion * x.channels);
-            let block = Block { kernel: 3, stride, expanded, out, act: Act::Relu6, squeeze: None };
+        let out = net.channels(out);
+        for i in 0..net.depth(depth) {
+            let (stride, expanded) = (if i == 0 { first } else { 1 }, expanded(net, x, expansion));
+            let block = Block { kernel: net.kernel(3), stride, expanded, out, act: Act::Relu6, squeeze: None };
             x = inverted_residual(net, x, &block);
         }
     }
-    let x = net.conv_norm(x, 1280, Window::same(1, 1), Act::Relu6);
+    let channels = net.channels(1280);
+    let x = net.conv_norm(x, channels, Window::same(1, 1), Act::Relu6);
+    let x = net.pooled(x);
+    let x = net.gemm(x, 1000);
+    net.output(x.id);
+    Ok(())
+}
+
+/// Channels inside a block: as many as outside where it does not expand.
+fn expanded(net: &mut Net, x: Map, expansion: u64) -> u64 {
+    if expansion == 1 { x.channels } else { net.channels(expansion * x.channels) }
+}
+
+/// MnasNet-B1 (Tan et al., 2018): a separable convolution, then inverted residuals without squeeze-and-excitation.
+pub(crate) fn mnasnet1_0(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    let x = net.image(config.batch, config.image);
+    let (channels, kernel) = (net.channels(32), net.kernel(3));
+    let x = net.conv_norm(x, channels, Window::same(kernel, 2), Act::Relu);
+    let (out, kernel) = (net.channels(16), net.kernel(3));
+    let x = net.conv_norm(x, channels, Window::same(kernel, 1).grouped(channels), Act::Relu);
+    let mut x = net.conv_norm(x, out, Window::same(1, 1), Act::None);
+    // Expansion, kernel, stride of the first, channels, blocks.
+    let stages =
+        [(3, 3, 2, 24, 3), (3, 5, 2, 40, 3), (6, 5, 2, 80, 3), (6, 3, 1, 96, 2), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1)];
+    for (expansion, kernel, first, out, depth) in stages {
+        let out = net.channels(out);
+        for i in 0..net.depth(depth) {
+            let (stride, expanded) = (if i == 0 { first } else { 1 }, expanded(net, x, expansion));
+            let kernel = net.kernel(kernel);
+            let block = Block { kernel, stride, expanded, out, act: Act::Relu, squeeze: None };
+            x = inverted_residual(net, x, &block);
+        }
+    }
+    let channels = net.channels(1280);
+    let x = net.conv_norm(x, channels, Window::same(1, 1), Act::Relu);
     let x = net.pooled(x);
     let x = net.gemm(x, 1000);
     net.output(x.id);
@@ -70,7 +106,8 @@ pub(crate) fn mobilenet_v2(net: &mut Net, config: &ZooConfig) -> Result<(), ZooE
 
 pub(crate) fn mobilenet_v3_large(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
     let x = net.image(config.batch, config.image);
-    let mut x = net.conv_norm(x, 16, Window::same(3, 2), Act::HardSwish);
+    let (channels, kernel) = (net.channels(16), net.kernel(3));
+    let mut x = net.conv_norm(x, channels, Window::same(kernel, 2), Act::HardSwish);
     // Kernel, expanded, out, squeeze, activation, stride.
     let (relu, swish) = (Act::Relu, Act::HardSwish);
     let blocks = [
@@ -90,14 +127,23 @@ pub(crate) fn mobilenet_v3_large(net: &mut Net, config: &ZooConfig) -> Result<()
         (5, 960, 160, true, swish, 1),
         (5, 960, 160, true, swish, 1),
     ];
+    let mut usual = 16;
     for (kernel, expanded, out, has_squeeze, act, stride) in blocks {
+        // Blocks that keep the channels keep them when varied, so that their shortcut stays.
+        let keeps = stride == 1 && out == usual;
+        usual = out;
+        let out = if keeps { x.channels } else { net.channels(out) };
+        let expands = expanded != x.channels;
+        let (expanded, kernel) = (if expands { net.channels(expanded) } else { expanded }, net.kernel(kernel));
         let squeeze =
             has_squeeze.then(|| Squeeze { channels: divisible(expanded / 4), inner: Act::Relu, gate: "HardSigmoid" });
         x = inverted_residual(net, x, &Block { kernel, stride, expanded, out, act, squeeze });
     }
-    let x = net.conv_norm(x, 960, Window::same(1, 1), Act::HardSwish);
+    let channels = net.channels(960);
+    let x = net.conv_norm(x, channels, Window::same(1, 1), Act::HardSwish);
     let x = net.pooled(x);
-    let x = net.gemm(x, 1280);
+    let features = net.channels(1280);
+    let x = net.gemm(x, features);
     let x = net.act(x, Act::HardSwish);
     let x = net.gemm(x, 1000);
     net.output(x.id);
@@ -105,14 +151,15 @@ pub(crate) fn mobilenet_v3_large(net: &mut Net, config: &ZooConfig) -> Result<()
 }
 
 /// The nearest multiple of 8, not more than a tenth below.
-fn divisible(channels: u64) -> u64 {
+pub(crate) fn divisible(channels: u64) -> u64 {
     let near = ((channels + 4) / 8 * 8).max(8);
     if near * 10 < channels * 9 { near + 8 } else { near }
 }
 
 pub(crate) fn efficientnet_b0(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
     let x = net.image(config.batch, config.image);
-    let mut x = net.conv_norm(x, 32, Window::same(3, 2), Act::Silu);
+    let (channels, kernel) = (net.channels(32), net.kernel(3));
+    let mut x = net.conv_norm(x, channels, Window::same(kernel, 2), Act::Silu);
     // Expansion, kernel, stride of the first, channels, blocks.
     let stages = [
         (1, 3, 1, 16, 1),
@@ -124,13 +171,16 @@ pub(crate) fn efficientnet_b0(net: &mut Net, config: &ZooConfig) -> Result<(), Z
         (6, 3, 1, 320, 1),
     ];
     for (expansion, kernel, first, out, depth) in stages {
-        for i in 0..depth {
-            let squeeze = Some(Squeeze { channels: x.channels / 4, inner: Act::Silu, gate: "Sigmoid" });
-            let (stride, expanded) = (if i == 0 { first } else { 1 }, expansion * x.channels);
+        let out = net.channels(out);
+        for i in 0..net.depth(depth) {
+            let squeeze = Some(Squeeze { channels: (x.channels / 4).max(1), inner: Act::Silu, gate: "Sigmoid" });
+            let (stride, expanded) = (if i == 0 { first } else { 1 }, expanded(net, x, expansion));
+            let kernel = net.kernel(kernel);
             x = inverted_residual(net, x, &Block { kernel, stride, expanded, out, act: Act::Silu, squeeze });
         }
     }
-    let x = net.conv_norm(x, 1280, Window::same(1, 1), Act::Silu);
+    let channels = net.channels(1280);
+    let x = net.conv_norm(x, channels, Window::same(1, 1), Act::Silu);
     let x = net.pooled(x);
     let x = net.gemm(x, 1000);
     net.output(x.id);

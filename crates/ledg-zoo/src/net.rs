@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use ledg_graph::{Attr, Attrs, ConstData, DType, Graph, GraphBuilder, GraphError, OpType, Shape, ValueId};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// A feature map or a sequence of vectors: a value and the number of its channels.
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +58,39 @@ pub(crate) struct Net {
     constants: usize,
     /// Shapes to declare, by value name.
     shapes: BTreeMap<String, Shape>,
+    /// Draws sizes around those of the network; none: the network itself.
+    vary: Option<ChaCha8Rng>,
 }
 
 impl Net {
     pub(crate) fn new(name: &str, shapes: BTreeMap<String, Shape>) -> Self {
-        Net { builder: GraphBuilder::new(name), nodes: 0, constants: 0, shapes }
+        Net { builder: GraphBuilder::new(name), nodes: 0, constants: 0, shapes, vary: None }
+    }
+
+    /// A network whose sizes are drawn around those that the generator asks for.
+    pub(crate) fn varied(mut self, seed: u64) -> Self {
+        self.vary = Some(ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+
+    /// So many channels; varied: 0.2 to 1.8 times as many, as nn-Meter draws them.
+    pub(crate) fn channels(&mut self, usual: u64) -> u64 {
+        let Some(rng) = &mut self.vary else { return usual };
+        ((usual as f64 * rng.random_range(0.2..1.8)).round() as u64).max(1)
+    }
+
+    /// A kernel of that size; varied: any odd one from 3 to 7. A kernel of 1 stays.
+    pub(crate) fn kernel(&mut self, usual: u64) -> u64 {
+        match &mut self.vary {
+            Some(rng) if usual > 1 => 3 + 2 * rng.random_range(0..3),
+            _ => usual,
+        }
+    }
+
+    /// So many layers; varied: up to one more or less, but one.
+    pub(crate) fn depth(&mut self, usual: usize) -> usize {
+        let Some(rng) = &mut self.vary else { return usual };
+        (usual + rng.random_range(0..3)).saturating_sub(1).max(1)
     }
 
     pub(crate) fn finish(self) -> Result<Graph, GraphError> {
@@ -69,6 +99,10 @@ impl Net {
 
     pub(crate) fn image(&mut self, batch: u64, side: u64) -> Map {
         Map { id: self.builder.input("input", DType::F32, &[batch, 3, side, side]), channels: 3 }
+    }
+
+    pub(crate) fn input(&mut self, name: &str, dtype: DType, shape: &[u64]) -> ValueId {
+        self.builder.input(name, dtype, shape)
     }
 
     pub(crate) fn tokens(&mut self, name: &str, batch: u64, sequence: u64) -> ValueId {
@@ -152,6 +186,23 @@ impl Net {
     pub(crate) fn conv_norm(&mut self, x: Map, channels: u64, window: Window, act: Act) -> Map {
         let x = self.conv_named(x, channels, window, "folded_bias");
         self.act(x, act)
+    }
+
+    /// A convolution without bias, where a norm or an addition of its own follows.
+    pub(crate) fn conv_without_bias(&mut self, x: Map, channels: u64, window: Window) -> Map {
+        let name = self.next_name("Conv");
+        let shape = [channels, x.channels / window.groups, window.kernel, window.kernel];
+        let weight = self.weight(format!("{name}.weight"), &shape);
+        Map { id: self.op("Conv", conv_attrs(window), &[x.id, weight]), channels }
+    }
+
+    /// A norm that no convolution precedes, and that stays.
+    pub(crate) fn batch_norm(&mut self, x: Map) -> Map {
+        let name = self.next_name("BatchNormalization");
+        let [weight, bias, mean, var] = ["weight", "bias", "running_mean", "running_var"]
+            .map(|part| self.weight(format!("{name}.{part}"), &[x.channels]));
+        let attrs = Attrs::new().with("epsilon", Attr::Float(1e-5)).with("momentum", Attr::Float(0.9));
+        Map { id: self.op("BatchNormalization", attrs, &[x.id, weight, bias, mean, var]), ..x }
     }
 
     fn conv_named(&mut self, x: Map, channels: u64, window: Window, bias: &str) -> Map {
@@ -275,7 +326,7 @@ fn two(n: u64) -> Attr {
     Attr::Ints(vec![n as i64; 2])
 }
 
-pub(crate) fn conv_attrs(w: Window) -> Attrs {
+fn conv_attrs(w: Window) -> Attrs {
     Attrs::new()
         .with("dilations", two(1))
         .with("group", Attr::Int(w.groups as i64))

@@ -19,12 +19,14 @@ type Block = fn(&mut Net, Map, u64, u64) -> Map;
 
 fn resnet(net: &mut Net, config: &ZooConfig, depths: [usize; 4], block: Block) -> Result<(), ZooError> {
     let x = net.image(config.batch, config.image);
-    let x = net.conv_norm(x, 64, Window::same(7, 2), Act::Relu);
+    let (channels, kernel) = (net.channels(64), net.kernel(7));
+    let x = net.conv_norm(x, channels, Window::same(kernel, 2), Act::Relu);
     let mut x = net.max_pool(x, Window::same(3, 2), false);
     for (stage, depth) in depths.into_iter().enumerate() {
-        for i in 0..depth {
+        let width = net.channels(64 << stage);
+        for i in 0..net.depth(depth) {
             let stride = if stage > 0 && i == 0 { 2 } else { 1 };
-            x = block(net, x, 64 << stage, stride);
+            x = block(net, x, width, stride);
         }
     }
     let x = net.pooled(x);
@@ -34,8 +36,9 @@ fn resnet(net: &mut Net, config: &ZooConfig, depths: [usize; 4], block: Block) -
 }
 
 fn basic(net: &mut Net, x: Map, width: u64, stride: u64) -> Map {
-    let y = net.conv_norm(x, width, Window::same(3, stride), Act::Relu);
-    let y = net.conv_norm(y, width, Window::same(3, 1), Act::None);
+    let (inner, kernels) = (net.channels(width), [(); 2].map(|()| net.kernel(3)));
+    let y = net.conv_norm(x, inner, Window::same(kernels[0], stride), Act::Relu);
+    let y = net.conv_norm(y, width, Window::same(kernels[1], 1), Act::None);
     join(net, x, y, stride)
 }
 

@@ -1,27 +1,99 @@
-//! Transformers on text: BERT-base (Devlin et al., 2018) and GPT-2 small (Radford et al., 2019), as Hugging Face's
-//! implementations export them.
+//! Transformers on text: BERT (Devlin et al., 2018), GPT-2 (Radford et al., 2019), with GPT-3's sizes (Brown et al., 2020)
+//! as well, and OPT (Zhang et al., 2022), as Hugging Face's implementations export them.
 
 use ledg_graph::{Attr, Attrs, DType, ValueId};
 
-use crate::net::{Map, Net};
+use crate::net::{Act, Map, Net};
 use crate::vit::feed_forward;
 use crate::{ZooConfig, ZooError};
 
-const HIDDEN: u64 = 768;
-const HEADS: i64 = 12;
-const LAYERS: usize = 12;
+/// Sizes of a transformer on text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TextSizes {
+    /// Width; a multiple of `heads`.
+    pub hidden: u64,
+    /// Attention heads.
+    pub heads: u64,
+    /// Layers.
+    pub layers: usize,
+    /// Entries of the token embedding.
+    pub vocabulary: u64,
+    /// Entries of the position embedding: the longest sequence.
+    pub positions: u64,
+}
 
-fn axis(axis: i64) -> Attrs {
+impl TextSizes {
+    const fn new(hidden: u64, heads: u64, layers: usize, vocabulary: u64, positions: u64) -> Self {
+        TextSizes { hidden, heads, layers, vocabulary, positions }
+    }
+
+    /// The root of a head's size.
+    fn root(&self) -> f32 {
+        ((self.hidden / self.heads) as f32).sqrt()
+    }
+
+    pub(crate) fn check(&self, name: &'static str, sequence: u64) -> Result<(), ZooError> {
+        let parts = [("hidden", self.hidden), ("heads", self.heads), ("layers", self.layers as u64)];
+        if let Some((what, size)) = parts.into_iter().find(|(_, size)| *size == 0) {
+            return Err(ZooError::BadSize { name, what, size, why: "it must be at least 1" });
+        }
+        if !self.hidden.is_multiple_of(self.heads) {
+            return Err(ZooError::BadSize {
+                name,
+                what: "hidden",
+                size: self.hidden,
+                why: "it must be a multiple of heads",
+            });
+        }
+        if sequence > self.positions {
+            let why = match self.positions {
+                512 => "it has 512 positions",
+                1024 => "it has 1024 positions",
+                _ => "it has fewer positions",
+            };
+            return Err(ZooError::BadSize { name, what: "sequence", size: sequence, why });
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn bert_base(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    bert(net, config, "bert_base", &TextSizes::new(768, 12, 12, 30_522, 512))
+}
+
+pub(crate) fn bert_large(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    bert(net, config, "bert_large", &TextSizes::new(1024, 16, 24, 30_522, 512))
+}
+
+pub(crate) fn gpt2_small(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    gpt2(net, config, "gpt2", &TextSizes::new(768, 12, 12, 50_257, 1024))
+}
+
+pub(crate) fn gpt2_large(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    gpt2(net, config, "gpt2_large", &TextSizes::new(1280, 20, 36, 50_257, 1024))
+}
+
+/// GPT-3's 1.3 billion parameters in GPT-2's implementation; the paper's 24 heads of 128 do not make its width of 2048,
+/// 16 do.
+pub(crate) fn gpt3_xl(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    gpt2(net, config, "gpt3_xl", &TextSizes::new(2048, 16, 24, 50_257, 2048))
+}
+
+pub(crate) fn opt_1_3b(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
+    opt(net, config, "opt_1_3b", &TextSizes::new(2048, 32, 24, 50_272, 2048))
+}
+
+pub(crate) fn axis(axis: i64) -> Attrs {
     Attrs::new().with("axis", Attr::Int(axis))
 }
 
 /// A node on integers.
-fn int_op(net: &mut Net, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
+pub(crate) fn int_op(net: &mut Net, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
     net.outputs(op, attrs, &inputs.iter().copied().map(Some).collect::<Vec<_>>(), 1, DType::I64)[0]
 }
 
 /// The sequence length as data: element 1 of the ids' shape, a vector of one.
-fn sequence_length(net: &mut Net, ids: ValueId) -> ValueId {
+pub(crate) fn sequence_length(net: &mut Net, ids: ValueId) -> ValueId {
     let shape = int_op(net, "Shape", Attrs::new(), &[ids]);
     let one = net.int_tensor(&[], vec![1]);
     let length = int_op(net, "Gather", axis(0), &[shape, one]);
@@ -30,8 +102,8 @@ fn sequence_length(net: &mut Net, ids: ValueId) -> ValueId {
 }
 
 /// The embeddings of the positions in use: the first of a table.
-fn positions(net: &mut Net, ids: ValueId, name: &str, most: u64) -> ValueId {
-    let table = net.weight(name, &[most, HIDDEN]);
+fn positions(net: &mut Net, ids: ValueId, name: &str, most: u64, hidden: u64) -> ValueId {
+    let table = net.weight(name, &[most, hidden]);
     let all = net.int_tensor(&[1, most], (0..most as i64).collect());
     let (zero, along) = (net.ints(&[0]), net.ints(&[1]));
     let length = sequence_length(net, ids);
@@ -39,30 +111,23 @@ fn positions(net: &mut Net, ids: ValueId, name: &str, most: u64) -> ValueId {
     net.op("Gather", axis(0), &[table, used])
 }
 
-fn too_long(name: &'static str, config: &ZooConfig, most: u64, why: &'static str) -> Result<(), ZooError> {
-    if config.sequence <= most {
-        Ok(())
-    } else {
-        Err(ZooError::BadSize { name, what: "sequence", size: config.sequence, why })
-    }
-}
-
 /// Inputs `input_ids`, `attention_mask` and `token_type_ids`; outputs the last hidden state and the pooled first token.
-pub(crate) fn bert_base(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
-    too_long("bert_base", config, 512, "it has 512 positions")?;
+pub(crate) fn bert(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: &TextSizes) -> Result<(), ZooError> {
+    sizes.check(name, config.sequence)?;
+    let hidden = sizes.hidden;
     let [ids, mask, types] =
         ["input_ids", "attention_mask", "token_type_ids"].map(|name| net.tokens(name, config.batch, config.sequence));
-    let words = net.weight("word_embeddings", &[30_522, HIDDEN]);
+    let words = net.weight("word_embeddings", &[sizes.vocabulary, hidden]);
     let words = net.op("Gather", axis(0), &[words, ids]);
-    let kinds = net.weight("token_type_embeddings", &[2, HIDDEN]);
+    let kinds = net.weight("token_type_embeddings", &[2, hidden]);
     let kinds = net.op("Gather", axis(0), &[kinds, types]);
-    let places = positions(net, ids, "position_embeddings", 512);
+    let places = positions(net, ids, "position_embeddings", sizes.positions, hidden);
     let sum = net.apply("Add", &[words, kinds]);
     let sum = net.apply("Add", &[sum, places]);
-    let mut x = net.layer_norm(Map { id: sum, channels: HIDDEN }, 1e-12);
+    let mut x = net.layer_norm(Map { id: sum, channels: hidden }, 1e-12);
     let mask = additive_mask(net, mask);
-    for _ in 0..LAYERS {
-        let y = bert_attention(net, x, mask);
+    for _ in 0..sizes.layers {
+        let y = bert_attention(net, x, mask, sizes);
         let sum = net.add(y, x);
         x = net.layer_norm(sum, 1e-12);
         let y = feed_forward(net, x);
@@ -72,7 +137,7 @@ pub(crate) fn bert_base(net: &mut Net, config: &ZooConfig) -> Result<(), ZooErro
     net.output(x.id);
     let zero = net.int_tensor(&[], vec![0]);
     let first = net.op("Gather", axis(1), &[x.id, zero]);
-    let pooled = net.gemm(Map { id: first, ..x }, HIDDEN);
+    let pooled = net.gemm(Map { id: first, ..x }, hidden);
     let pooled = net.apply("Tanh", &[pooled.id]);
     net.output(pooled);
     Ok(())
@@ -90,62 +155,62 @@ fn additive_mask(net: &mut Net, mask: ValueId) -> ValueId {
 }
 
 /// (batch, steps, hidden) -> (batch, heads, steps, size), or with keys transposed (batch, heads, size, steps)
-fn by_head(net: &mut Net, x: ValueId, perm: &[i64]) -> ValueId {
-    let split = net.reshape(x, &[0, 0, HEADS, HIDDEN as i64 / HEADS]);
+fn by_head(net: &mut Net, x: ValueId, perm: &[i64], sizes: &TextSizes) -> ValueId {
+    let split = net.reshape(x, &[0, 0, sizes.heads as i64, (sizes.hidden / sizes.heads) as i64]);
     net.transpose(split, perm)
 }
 
-fn join_heads(net: &mut Net, x: ValueId) -> ValueId {
+pub(crate) fn join_heads(net: &mut Net, x: ValueId, hidden: u64) -> ValueId {
     let joined = net.transpose(x, &[0, 2, 1, 3]);
-    net.reshape(joined, &[0, 0, HIDDEN as i64])
+    net.reshape(joined, &[0, 0, hidden as i64])
 }
 
-fn bert_attention(net: &mut Net, x: Map, mask: ValueId) -> Map {
-    let [q, k, v] = [(); 3].map(|()| net.linear(x, HIDDEN).id);
-    let q = by_head(net, q, &[0, 2, 1, 3]);
-    let k = by_head(net, k, &[0, 2, 3, 1]);
-    let v = by_head(net, v, &[0, 2, 1, 3]);
+fn bert_attention(net: &mut Net, x: Map, mask: ValueId, sizes: &TextSizes) -> Map {
+    let [q, k, v] = [(); 3].map(|()| net.linear(x, sizes.hidden).id);
+    let q = by_head(net, q, &[0, 2, 1, 3], sizes);
+    let k = by_head(net, k, &[0, 2, 3, 1], sizes);
+    let v = by_head(net, v, &[0, 2, 1, 3], sizes);
     let scores = net.apply("MatMul", &[q, k]);
-    let root = net.scalar(8.0);
+    let root = net.scalar(sizes.root());
     let scores = net.apply("Div", &[scores, root]);
     let scores = net.apply("Add", &[scores, mask]);
     let weights = net.softmax(scores);
     let y = net.apply("MatMul", &[weights, v]);
-    let y = join_heads(net, y);
-    net.linear(Map { id: y, channels: HIDDEN }, HIDDEN)
+    let y = join_heads(net, y, sizes.hidden);
+    net.linear(Map { id: y, channels: sizes.hidden }, sizes.hidden)
 }
 
 /// Prefill of a whole sequence without a cache; the head shares the token embedding. Input `input_ids`, output logits.
-pub(crate) fn gpt2(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
-    too_long("gpt2", config, 1024, "it has 1024 positions")?;
-    const VOCABULARY: u64 = 50_257;
+pub(crate) fn gpt2(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: &TextSizes) -> Result<(), ZooError> {
+    sizes.check(name, config.sequence)?;
+    let hidden = sizes.hidden;
     let ids = net.tokens("input_ids", config.batch, config.sequence);
-    let table = net.weight("wte.weight", &[VOCABULARY, HIDDEN]);
+    let table = net.weight("wte.weight", &[sizes.vocabulary, hidden]);
     let words = net.op("Gather", axis(0), &[table, ids]);
-    let places = positions(net, ids, "wpe.weight", 1024);
-    let mut x = Map { id: net.apply("Add", &[words, places]), channels: HIDDEN };
-    let causal = causal_mask(net, ids);
-    for _ in 0..LAYERS {
+    let places = positions(net, ids, "wpe.weight", sizes.positions, hidden);
+    let mut x = Map { id: net.apply("Add", &[words, places]), channels: hidden };
+    let causal = causal_mask(net, ids, sizes.positions);
+    for _ in 0..sizes.layers {
         let y = net.layer_norm(x, 1e-5);
-        let y = gpt2_attention(net, y, causal);
+        let y = gpt2_attention(net, y, causal, sizes);
         x = net.add(y, x);
         let y = net.layer_norm(x, 1e-5);
-        let y = conv1d(net, y, 4 * HIDDEN);
+        let y = conv1d(net, y, 4 * hidden);
         let y = tanh_gelu(net, y);
-        let y = conv1d(net, y, HIDDEN);
+        let y = conv1d(net, y, hidden);
         x = net.add(x, y);
     }
     let x = net.layer_norm(x, 1e-5);
-    let rows = net.reshape(x.id, &[-1, HIDDEN as i64]);
+    let rows = net.reshape(x.id, &[-1, hidden as i64]);
     let logits = net.op("Gemm", Attrs::new().with("transB", Attr::Int(1)), &[rows, table]);
-    let logits = like_rows(net, x.id, logits, VOCABULARY);
+    let logits = like_rows(net, x.id, logits, sizes.vocabulary);
     net.output(logits);
     Ok(())
 }
 
 /// The part in use of a triangle for the longest sequence.
-fn causal_mask(net: &mut Net, ids: ValueId) -> ValueId {
-    let mut mask = net.buffer("causal", DType::Bool, &[1, 1, 1024, 1024]);
+pub(crate) fn causal_mask(net: &mut Net, ids: ValueId, most: u64) -> ValueId {
+    let mut mask = net.buffer("causal", DType::Bool, &[1, 1, most, most]);
     for along in [2, 3] {
         let length = sequence_length(net, ids);
         let (zero, along) = (net.ints(&[0]), net.ints(&[along]));
@@ -175,22 +240,22 @@ fn like_rows(net: &mut Net, x: ValueId, rows: ValueId, features: u64) -> ValueId
     net.apply("Reshape", &[rows, target])
 }
 
-fn gpt2_attention(net: &mut Net, x: Map, causal: ValueId) -> Map {
-    let qkv = conv1d(net, x, 3 * HIDDEN);
-    let sizes = net.ints(&[HIDDEN as i64; 3]);
-    let parts = net.outputs("Split", axis(2), &[Some(qkv.id), Some(sizes)], 3, DType::F32);
-    let q = by_head(net, parts[0], &[0, 2, 1, 3]);
-    let k = by_head(net, parts[1], &[0, 2, 3, 1]);
-    let v = by_head(net, parts[2], &[0, 2, 1, 3]);
+fn gpt2_attention(net: &mut Net, x: Map, causal: ValueId, sizes: &TextSizes) -> Map {
+    let qkv = conv1d(net, x, 3 * sizes.hidden);
+    let thirds = net.ints(&[sizes.hidden as i64; 3]);
+    let parts = net.outputs("Split", axis(2), &[Some(qkv.id), Some(thirds)], 3, DType::F32);
+    let q = by_head(net, parts[0], &[0, 2, 1, 3], sizes);
+    let k = by_head(net, parts[1], &[0, 2, 3, 1], sizes);
+    let v = by_head(net, parts[2], &[0, 2, 1, 3], sizes);
     let scores = net.apply("MatMul", &[q, k]);
-    let root = net.scalar(8.0);
+    let root = net.scalar(sizes.root());
     let scores = net.apply("Div", &[scores, root]);
     let lowest = net.scalar(f32::MIN);
     let scores = net.apply("Where", &[causal, scores, lowest]);
     let weights = net.softmax(scores);
     let y = net.apply("MatMul", &[weights, v]);
-    let y = join_heads(net, y);
-    conv1d(net, Map { id: y, channels: HIDDEN }, HIDDEN)
+    let y = join_heads(net, y, sizes.hidden);
+    conv1d(net, Map { id: y, channels: sizes.hidden }, sizes.hidden)
 }
 
 /// GELU by the hyperbolic tangent: 0.5 · x · (1 + tanh(√(2/π) · (x + 0.044715 · x³))).
@@ -208,4 +273,47 @@ fn tanh_gelu(net: &mut Net, x: Map) -> Map {
     let one = net.scalar(1.0);
     let shifted = net.apply("Add", &[tanh, one]);
     Map { id: net.apply("Mul", &[halved, shifted]), ..x }
+}
+
+/// OPT: separate projections, ReLU, and two positions more than it can use. Input `input_ids`, output logits.
+pub(crate) fn opt(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: &TextSizes) -> Result<(), ZooError> {
+    sizes.check(name, config.sequence)?;
+    let hidden = sizes.hidden;
+    let ids = net.tokens("input_ids", config.batch, config.sequence);
+    let table = net.weight("embed_tokens.weight", &[sizes.vocabulary, hidden]);
+    let words = net.op("Gather", axis(0), &[table, ids]);
+    let places = positions(net, ids, "embed_positions.weight", sizes.positions + 2, hidden);
+    let mut x = Map { id: net.apply("Add", &[words, places]), channels: hidden };
+    let causal = causal_mask(net, ids, sizes.positions);
+    for _ in 0..sizes.layers {
+        let y = net.layer_norm(x, 1e-5);
+        let y = opt_attention(net, y, causal, sizes);
+        x = net.add(x, y);
+        let y = net.layer_norm(x, 1e-5);
+        let y = net.linear(y, 4 * hidden);
+        let y = net.act(y, Act::Relu);
+        let y = net.linear(y, hidden);
+        x = net.add(x, y);
+    }
+    let x = net.layer_norm(x, 1e-5);
+    let head = net.transpose(table, &[1, 0]);
+    let logits = net.apply("MatMul", &[x.id, head]);
+    net.output(logits);
+    Ok(())
+}
+
+fn opt_attention(net: &mut Net, x: Map, causal: ValueId, sizes: &TextSizes) -> Map {
+    let [q, k, v] = [(); 3].map(|()| net.linear(x, sizes.hidden).id);
+    let scale = net.scalar(sizes.root().recip());
+    let q = net.apply("Mul", &[q, scale]);
+    let q = by_head(net, q, &[0, 2, 1, 3], sizes);
+    let k = by_head(net, k, &[0, 2, 3, 1], sizes);
+    let v = by_head(net, v, &[0, 2, 1, 3], sizes);
+    let scores = net.apply("MatMul", &[q, k]);
+    let lowest = net.scalar(f32::MIN);
+    let scores = net.apply("Where", &[causal, scores, lowest]);
+    let weights = net.softmax(scores);
+    let y = net.apply("MatMul", &[weights, v]);
+    let y = join_heads(net, y, sizes.hidden);
+    net.linear(Map { id: y, channels: sizes.hidden }, sizes.hidden)
 }

@@ -1,4 +1,4 @@
-//! Vision Transformers (Dosovitskiy et al., 2020) with patches of 16, and the attention block that others share.
+//! Vision Transformers (Dosovitskiy et al., 2020), and the attention block that others share.
 
 use ledg_graph::{Attr, Attrs, DType, ValueId};
 
@@ -8,27 +8,45 @@ use crate::{ZooConfig, ZooError};
 const EPSILON: f64 = 1e-6;
 
 pub(crate) fn vit_b16(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
-    vit(net, config, "vit_b16", 768, 12)
+    vit(net, config, "vit_b16", &VitSizes { hidden: 768, heads: 12, layers: 12, patch: 16 })
 }
 
 pub(crate) fn vit_s16(net: &mut Net, config: &ZooConfig) -> Result<(), ZooError> {
-    vit(net, config, "vit_s16", 384, 6)
+    vit(net, config, "vit_s16", &VitSizes { hidden: 384, heads: 6, layers: 12, patch: 16 })
 }
 
-fn vit(net: &mut Net, config: &ZooConfig, name: &'static str, hidden: u64, heads: u64) -> Result<(), ZooError> {
-    if !config.image.is_multiple_of(16) {
-        return Err(ZooError::BadSize { name, what: "image", size: config.image, why: "it must be a multiple of 16" });
+/// Sizes of a Vision Transformer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VitSizes {
+    /// Width; a multiple of `heads`.
+    pub hidden: u64,
+    /// Attention heads.
+    pub heads: u64,
+    /// Layers.
+    pub layers: usize,
+    /// Height and width of a patch.
+    pub patch: u64,
+}
+
+pub(crate) fn vit(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: &VitSizes) -> Result<(), ZooError> {
+    let &VitSizes { hidden, heads, layers, patch } = sizes;
+    if patch == 0 || !config.image.is_multiple_of(patch) {
+        let why = if patch == 16 { "it must be a multiple of 16" } else { "it must be a multiple of the patch" };
+        return Err(ZooError::BadSize { name, what: "image", size: config.image, why });
     }
-    let patches = (config.image / 16).pow(2);
+    if heads == 0 || !hidden.is_multiple_of(heads) {
+        return Err(ZooError::BadSize { name, what: "hidden", size: hidden, why: "it must be a multiple of heads" });
+    }
+    let patches = (config.image / patch).pow(2);
     let x = net.image(config.batch, config.image);
-    let x = net.conv(x, hidden, Window::valid(16, 16));
+    let x = net.conv(x, hidden, Window::valid(patch, patch));
     let rows = net.reshape(x.id, &[0, hidden as i64, -1]);
     let rows = net.transpose(rows, &[0, 2, 1]);
     let class = class_token(net, rows, hidden);
     let joined = net.op("Concat", Attrs::new().with("axis", Attr::Int(1)), &[class, rows]);
     let positions = net.weight("position_embedding", &[1, patches + 1, hidden]);
     let mut x = Map { id: net.apply("Add", &[joined, positions]), channels: hidden };
-    for _ in 0..12 {
+    for _ in 0..layers {
         let y = net.layer_norm(x, EPSILON);
         let y = attention(net, y, heads, None);
         x = net.add(x, y);

@@ -1,63 +1,39 @@
 //! The zoo's networks have the parameters and multiply-adds that their authors publish.
 
-use ledg_graph::{Attr, Graph, Node, ValueKind};
+mod count;
+
+use count::{gmacs, params};
 use ledg_zoo::{ZooConfig, build, names};
 
 /// Name, parameters, multiply-adds in 10⁹ (0: nobody publishes them). torchvision's own figures (`_docs` of its weights),
 /// Hugging Face's for the language models, and for U-Net those of the common PyTorch implementation.
-const PUBLISHED: [(&str, u64, f64); 17] = [
+const PUBLISHED: [(&str, u64, f64); 25] = [
     ("alexnet", 61_100_840, 0.714),
     ("bert_base", 109_482_240, 0.0),
+    ("bert_large", 335_141_888, 0.0),
     ("convnext_tiny", 28_589_128, 4.456),
     ("densenet121", 7_978_856, 2.834),
     ("efficientnet_b0", 5_288_548, 0.386),
     ("googlenet", 6_624_904, 1.498),
     ("gpt2", 124_439_808, 0.0),
+    ("gpt2_large", 774_030_080, 0.0),
+    ("llama2_7b", 6_738_415_616, 0.0),
+    ("llama2_7b_decode", 6_738_415_616, 0.0),
+    ("mnasnet1_0", 4_383_312, 0.314),
     ("mobilenet_v2", 3_504_872, 0.301),
     ("mobilenet_v3_large", 5_483_032, 0.217),
+    ("opt_1_3b", 1_315_758_080, 0.0),
     ("resnet18", 11_689_512, 1.814),
     ("resnet34", 21_797_672, 3.664),
     ("resnet50", 25_557_032, 4.089),
     ("squeezenet1_1", 1_235_496, 0.349),
     ("swin_tiny", 28_288_354, 4.491),
+    ("tinyllama", 1_100_048_384, 0.0),
+    ("tinyllama_decode", 1_100_048_384, 0.0),
     ("unet", 31_037_633, 0.0),
     ("vgg11", 132_863_336, 7.609),
     ("vgg16", 138_357_544, 15.47),
 ];
-
-fn elements(graph: &Graph, wanted: impl Fn(&str) -> bool) -> u64 {
-    let weights = graph.values().iter().filter(|v| v.kind == ValueKind::Weight && wanted(&v.name));
-    weights.map(|v| v.elements().expect("weights have shapes")).sum()
-}
-
-/// Parameters as counted before export: a folded norm had two vectors where the convolution now has one, running
-/// statistics and attention masks are no parameters, and Swin's gathered biases come from tables of (2·7-1)² a head.
-fn params(graph: &Graph) -> u64 {
-    let all = elements(graph, |_| true);
-    let folded = elements(graph, |n| n.ends_with(".folded_bias"));
-    let buffers = elements(graph, |n| n.contains(".running_") || n.ends_with(".mask"));
-    let gathered = elements(graph, |n| n.ends_with(".position_bias"));
-    all + folded - buffers - gathered + gathered / (49 * 49) * 169
-}
-
-fn gmacs(graph: &Graph) -> f64 {
-    graph.nodes().iter().map(|n| macs(graph, n)).sum::<f64>() / 1e9
-}
-
-fn macs(graph: &Graph, node: &Node) -> f64 {
-    let shape = |i: usize| graph.value(node.inputs[i].expect("present")).shape.clone().expect("known");
-    let out: f64 = graph.value(node.outputs[0]).elements().expect("known") as f64;
-    match node.op.name.as_str() {
-        "Conv" => out * shape(1)[1..].iter().product::<u64>() as f64,
-        "MatMul" => out * *shape(0).last().expect("a matrix") as f64,
-        "Gemm" => {
-            let a = shape(0);
-            let k = if node.attrs.get("transA") == Some(&Attr::Int(1)) { a[0] } else { a[1] };
-            out * k as f64
-        }
-        _ => 0.0,
-    }
-}
 
 #[test]
 fn parameters_and_multiply_adds_are_the_published_ones() {

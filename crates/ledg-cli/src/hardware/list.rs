@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::Outcome;
 use crate::args::RowFormat;
-use crate::table::TextTable;
+use ledg_cost_model::text::TextTable;
 
 /// A device in the list.
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use ledg_cost_model::Platform;
 use ledg_cost_model::template::hardware::{Device, Source};
 
 use crate::Outcome;
-use crate::units::count;
+use ledg_cost_model::text::units::count;
 
 /// Shows a platform.
 pub fn run(platform: &Platform, out: &mut dyn Write) -> anyhow::Result<Outcome> {

@@ -13,8 +13,9 @@ use super::nodes::node_rows;
 use super::rows::Row;
 use crate::args::ImportArgs;
 use crate::console::{Console, message};
-use crate::model_file::{Model, tally};
-use crate::units;
+use crate::model_file::Model;
+use ledg_cost_model::text::tally;
+use ledg_cost_model::text::units;
 
 /// Queries that are answered together: enough to share the graph's part, few enough to bound memory.
 const TOGETHER: usize = 256;

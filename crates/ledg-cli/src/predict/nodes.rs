@@ -3,8 +3,8 @@
 use ledg_cost_model::{DescribedGraph, Estimate};
 use serde::Serialize;
 
-use crate::table::TextTable;
-use crate::units;
+use ledg_cost_model::text::TextTable;
+use ledg_cost_model::text::units;
 
 /// What one node costs.
 #[derive(Debug, Clone, Serialize)]

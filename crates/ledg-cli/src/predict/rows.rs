@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::engine::Job;
 use super::nodes::{NodeRow, node_table};
 use crate::args::RowFormat;
-use crate::table::TextTable;
-use crate::units;
+use ledg_cost_model::text::TextTable;
+use ledg_cost_model::text::units;
 
 /// The columns of CSV, which are the keys of JSON.
 const COLUMNS: [&str; 8] = ["graph", "hardware", "batch", "latency_s", "lo_s", "hi_s", "known", "error"];

@@ -67,6 +67,7 @@ impl Bench {
             feature_schema: FEATURE_SCHEMA,
             encoder_fingerprint: encoder.fingerprint(),
             conformal: ConformalTable::calibrate((0..1000).map(|i| ("gpu", 0.0, f64::from(i) * 1e-3, 0.0))),
+            calibration: None,
             provenance: Provenance {
                 experiment: String::new(),
                 data_hash: String::new(),

@@ -1,5 +1,6 @@
 //! Axis arithmetic of operators that move, drop or add axes.
 
+use super::rules::elements;
 use crate::graph::{ConstData, Graph, Node, Shape};
 
 type Found = Result<Option<usize>, String>;
@@ -85,7 +86,7 @@ pub(super) fn reshaped(from: &[u64], target: &[i64], zero_is_zero: bool) -> Opti
     };
     let mut to: Shape = (0..target.len()).map(given).collect::<Option<_>>()?;
     if let Some(k) = target.iter().position(|&d| d == -1) {
-        to[k] = from.iter().product::<u64>().checked_div(to.iter().product())?;
+        to[k] = elements(from)?.checked_div(elements(&to)?)?;
     }
     Some(to)
 }

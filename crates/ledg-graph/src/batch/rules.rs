@@ -94,9 +94,10 @@ impl<'a> Rules<'a> {
     pub fn continuing(&self, shape: &[u64], axis: usize, out: &[u64]) -> Vec<usize> {
         // One batch item spans this many elements within everything outside of it. The batch is the outermost factor of
         // its axis, so the axis of `out` that it became begins with the same span.
-        let span: u64 = shape[axis..].iter().product();
-        let outside: u64 = shape[..axis].iter().product();
-        let begins = |k: usize| out[k..].iter().product::<u64>() == span && out[..k].iter().product::<u64>() == outside;
+        let (Some(span), Some(outside)) = (elements(&shape[axis..]), elements(&shape[..axis])) else {
+            return Vec::new();
+        };
+        let begins = |k: usize| elements(&out[k..]) == Some(span) && elements(&out[..k]) == Some(outside);
         (0..out.len()).filter(|&k| begins(k) && out[k].is_multiple_of(self.batch)).collect()
     }
 
@@ -226,4 +227,9 @@ fn agreed(mut axes: impl Iterator<Item = Option<usize>>) -> Result<usize, String
     } else {
         Err("its operands carry the batch along different axes".into())
     }
+}
+
+/// Number of elements of a shape, if it can be counted.
+pub(super) fn elements(shape: &[u64]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d))
 }

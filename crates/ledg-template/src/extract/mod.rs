@@ -7,10 +7,11 @@ mod attention;
 mod contraction;
 mod window;
 
-use ledg_graph::{ConstData, Graph, Node, ValueId, ValueKind};
+use ledg_graph::{ConstData, Node, ValueId, ValueKind};
 use serde::{Deserialize, Serialize};
 
 use crate::dims::OpDims;
+use crate::view::GraphView;
 
 /// Which standard extraction applies to an operator: the key `dims` of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub(crate) enum Operand {
 /// All that is known of one operation.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
-    pub graph: &'a Graph,
+    pub graph: &'a GraphView<'a>,
     pub node: &'a Node,
     pub dims: OpDims,
     pub kernel: Vec<u64>,
@@ -94,7 +95,7 @@ pub(crate) struct Facts<'a> {
 /// A node within its graph, with what lowering found out about its values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeView<'a> {
-    pub graph: &'a Graph,
+    pub graph: &'a GraphView<'a>,
     pub node: &'a Node,
     /// By value: whether it depends on no graph input.
     pub fixed: &'a [bool],

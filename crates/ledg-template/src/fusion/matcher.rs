@@ -35,7 +35,7 @@ const TOLERANCE: f64 = 1e-3;
 
 impl Pattern {
     /// The match whose last line is the node `root`, if its values are read inside of it only.
-    pub fn find(&self, overlay: &Overlay<'_>, root: usize) -> Option<Match> {
+    pub fn find(&self, overlay: &Overlay<'_, '_>, root: usize) -> Option<Match> {
         let node = overlay.node(root)?;
         let line = self.line_of(self.root())?;
         let mut start = Match { values: vec![None; self.n_names()], nodes: vec![None; self.n_names()], root };
@@ -46,9 +46,34 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Whether the node `root` could be the last line as far as its operands alone show: what most nodes fail at, without
+    /// the price of a search.
+    pub fn plausible(&self, overlay: &Overlay<'_, '_>, root: usize) -> bool {
+        let (Some(node), Some(line)) = (overlay.node(root), self.line_of(self.root())) else { return false };
+        if node.inputs.len() < line.args.len() {
+            return false;
+        }
+        let fits = |arg: &Arg, slot: usize| {
+            let Some(value) = node.inputs[slot] else { return *arg == Arg::Any };
+            match arg {
+                Arg::Any => true,
+                Arg::Number(_) => overlay.scalar(value).is_some(),
+                Arg::Scalar(_) | Arg::Fixed(_) => overlay.is_fixed(value),
+                Arg::Bind(name) => match self.line_of(*name) {
+                    Some(line) if !line.optional => overlay.producer(value).is_some_and(|i| overlay.id(i) == line.id),
+                    _ => true,
+                },
+            }
+        };
+        let in_order = line.args.iter().enumerate().all(|(slot, arg)| fits(arg, slot));
+        in_order || (line.commutes && fits(&line.args[0], 1) && fits(&line.args[1], 0))
+    }
+}
+
 struct Search<'a> {
     pattern: &'a Pattern,
-    overlay: &'a Overlay<'a>,
+    overlay: &'a Overlay<'a, 'a>,
     steps: usize,
 }
 
@@ -115,7 +140,9 @@ impl<'a> Search<'a> {
             state.values[name] = Some(value);
             let Some(line) = self.pattern.line_of(name) else { continue };
             let producer = self.overlay.producer(value).and_then(|i| Some((i, self.overlay.node(i)?)));
-            if let Some((i, node)) = producer.filter(|(_, n)| n.op == line.op && n.outputs.first() == Some(&value)) {
+            if let Some((i, node)) =
+                producer.filter(|(i, n)| self.overlay.id(*i) == line.id && n.outputs.first() == Some(&value))
+            {
                 let mut with = state.clone();
                 with.nodes[name] = Some(i);
                 if let Some(found) = self.node(line, node, goals.clone(), with) {

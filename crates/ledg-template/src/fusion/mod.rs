@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TemplateError;
 use crate::operator::parse_op;
+use crate::set::{OpId, OpIds};
 use matcher::Match;
 use overlay::Overlay;
 use pattern::Pattern;
@@ -72,12 +73,13 @@ struct Rule {
 pub(crate) struct Fusion {
     pub name: String,
     op: OpType,
+    id: OpId,
     rules: Vec<Rule>,
 }
 
 impl Fusion {
     /// Compiles a fusion's patterns.
-    pub fn compile(wire: &FusionWire, origin: &str) -> Result<Fusion, TemplateError> {
+    pub fn compile(wire: &FusionWire, origin: &str, ids: &mut OpIds) -> Result<Fusion, TemplateError> {
         let bad = |line: Option<&str>, why: String| TemplateError::Fusion {
             origin: origin.to_owned(),
             fusion: wire.name.clone(),
@@ -86,7 +88,8 @@ impl Fusion {
         };
         let mut rules = Vec::with_capacity(wire.patterns.len());
         for text in &wire.patterns {
-            let pattern = Pattern::parse(text).map_err(|(line, why)| bad(Some(&line), why))?;
+            let mut pattern = Pattern::parse(text).map_err(|(line, why)| bad(Some(&line), why))?;
+            pattern.number(ids);
             let inputs = wire.inputs.iter().map(|name| pattern.name(name)).collect();
             let mut attrs = Vec::with_capacity(wire.attrs.len());
             for (name, value) in &wire.attrs {
@@ -109,16 +112,20 @@ impl Fusion {
         if rules.is_empty() {
             return Err(bad(None, "it has no patterns".into()));
         }
-        Ok(Fusion { name: wire.name.clone(), op: parse_op(&wire.op), rules })
+        let op = parse_op(&wire.op);
+        Ok(Fusion { name: wire.name.clone(), id: ids.intern(&op), op, rules })
     }
 
     /// Fuses every match, in topological order of the last node.
-    pub fn apply(&self, overlay: &mut Overlay<'_>) {
+    pub fn apply(&self, overlay: &mut Overlay<'_, '_>) {
         for rule in &self.rules {
-            for root in overlay.nodes_of(rule.pattern.root_op()) {
+            for root in overlay.nodes_of(rule.pattern.root_id()) {
+                if !rule.pattern.plausible(overlay, root) {
+                    continue;
+                }
                 if let Some(found) = rule.pattern.find(overlay, root) {
                     let (inputs, attrs) = (rule.inputs(&found), rule.attrs(&found, overlay));
-                    overlay.replace(&found, &self.op, attrs, inputs);
+                    overlay.replace(&found, (&self.op, self.id), attrs, inputs);
                 }
             }
         }
@@ -149,7 +156,7 @@ impl Rule {
         self.inputs.iter().map(|name| name.and_then(|n| found.values[n])).collect()
     }
 
-    fn attrs(&self, found: &Match, overlay: &Overlay<'_>) -> Attrs {
+    fn attrs(&self, found: &Match, overlay: &Overlay<'_, '_>) -> Attrs {
         let node = |name: usize| found.nodes[name].and_then(|i| overlay.node(i));
         let mut attrs = self.copy_attrs.and_then(node).map(|n| n.attrs.clone()).unwrap_or_default();
         for (name, source) in &self.attrs {

@@ -2,60 +2,89 @@
 //!
 //! A fused node takes the place and the outputs of its root, so no value is ever made and topological order is kept.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-use ledg_graph::{Attr, Attrs, Graph, GraphEdit, GraphError, Node, NodeId, OpType, ValueId};
+use ledg_graph::{Attr, Attrs, Node, OpType, ValueId};
 
 use super::matcher::Match;
+use crate::set::OpId;
+use crate::view::GraphView;
+
+/// What is at a place of the graph.
+#[derive(Debug)]
+pub(crate) enum Slot<'g> {
+    /// The node as it was given.
+    Given(&'g Node),
+    /// A fused node.
+    Fused(Box<Node>),
+    /// Nothing: the node went into a fused one.
+    Gone,
+}
+
+impl Slot<'_> {
+    pub fn node(&self) -> Option<&Node> {
+        match self {
+            Slot::Given(node) => Some(node),
+            Slot::Fused(node) => Some(node),
+            Slot::Gone => None,
+        }
+    }
+}
 
 /// The graph with its pending changes.
 #[derive(Debug)]
-pub(crate) struct Overlay<'g> {
-    graph: &'g Graph,
-    nodes: Vec<Option<Cow<'g, Node>>>,
+pub(crate) struct Overlay<'g, 'f> {
+    view: &'g GraphView<'g>,
+    slots: Vec<Slot<'g>>,
+    /// By place: the operator of the node that is there.
+    ids: Vec<OpId>,
     /// By value: how often nodes read it; being a graph output counts as a read by the caller.
     reads: Vec<u32>,
-    fixed: &'g [bool],
-    by_op: HashMap<OpType, Vec<usize>>,
-    /// By node: names of the original nodes it stands for.
-    origins: Vec<Vec<String>>,
+    fixed: &'f [bool],
+    /// By operator: the places at which nodes of it are or were.
+    by_op: Vec<Vec<u32>>,
+    /// By place: the places of the given nodes that a fused node stands for; empty where nothing was fused.
+    members: Vec<Vec<u32>>,
 }
 
-impl<'g> Overlay<'g> {
-    /// No changes yet. `fixed`: by value whether it depends on no graph input.
-    pub fn new(graph: &'g Graph, fixed: &'g [bool]) -> Self {
-        let mut reads = vec![0; graph.values().len()];
-        let mut by_op: HashMap<OpType, Vec<usize>> = HashMap::new();
-        for (i, node) in graph.nodes().iter().enumerate() {
+/// A graph after all changes.
+#[derive(Debug)]
+pub(crate) struct Rewritten<'g> {
+    pub slots: Vec<Slot<'g>>,
+    pub ids: Vec<OpId>,
+    pub members: Vec<Vec<u32>>,
+}
+
+impl<'g, 'f> Overlay<'g, 'f> {
+    /// No changes yet. `ids`: the operators of the nodes, of `n_ids` that the templates name; `fixed`: by value whether it
+    /// depends on no graph input.
+    pub fn new(view: &'g GraphView<'g>, ids: Vec<OpId>, n_ids: usize, fixed: &'f [bool]) -> Self {
+        let mut reads = vec![0; view.values.len()];
+        let mut by_op = vec![Vec::new(); n_ids];
+        for (place, (node, id)) in view.nodes.iter().zip(&ids).enumerate() {
             node.present_inputs().for_each(|v| reads[v.index()] += 1);
-            match by_op.get_mut(&node.op) {
-                Some(list) => list.push(i),
-                None => {
-                    by_op.insert(node.op.clone(), vec![i]);
-                }
+            if let Some(id) = id.index() {
+                by_op[id].push(place as u32);
             }
         }
-        graph.outputs().iter().for_each(|v| reads[v.index()] += 1);
-        Overlay {
-            graph,
-            nodes: graph.nodes().iter().map(|n| Some(Cow::Borrowed(n))).collect(),
-            reads,
-            fixed,
-            by_op,
-            origins: graph.nodes().iter().map(|n| vec![n.name.clone()]).collect(),
-        }
+        view.outputs.iter().for_each(|v| reads[v.index()] += 1);
+        let slots = view.nodes.iter().map(|n| Slot::Given(n)).collect();
+        Overlay { view, slots, members: vec![Vec::new(); ids.len()], ids, reads, fixed, by_op }
     }
 
     /// The node at a place, if it is still there.
     pub fn node(&self, i: usize) -> Option<&Node> {
-        self.nodes[i].as_deref()
+        self.slots[i].node()
     }
 
-    /// The places at which nodes of that operator are or were, ascending.
-    pub fn nodes_of(&self, op: Option<&OpType>) -> Vec<usize> {
-        let mut places = op.and_then(|op| self.by_op.get(op)).cloned().unwrap_or_default();
-        places.retain(|&i| self.node(i).is_some_and(|n| Some(&n.op) == op));
+    /// The operator of the node that is or was at a place.
+    pub fn id(&self, i: usize) -> OpId {
+        self.ids[i]
+    }
+
+    /// The places at which nodes of that operator are, ascending.
+    pub fn nodes_of(&self, op: OpId) -> Vec<usize> {
+        let Some(places) = op.index().and_then(|id| self.by_op.get(id)) else { return Vec::new() };
+        let here = |i: &usize| self.ids[*i] == op && !matches!(self.slots[*i], Slot::Gone);
+        let mut places: Vec<usize> = places.iter().map(|&i| i as usize).filter(here).collect();
         places.sort_unstable();
         places.dedup();
         places
@@ -63,7 +92,7 @@ impl<'g> Overlay<'g> {
 
     /// The place of the node that produces a value.
     pub fn producer(&self, v: ValueId) -> Option<usize> {
-        self.graph.producer(v).map(NodeId::index)
+        self.view.producer(v)
     }
 
     /// Whether a value depends on no graph input.
@@ -73,17 +102,17 @@ impl<'g> Overlay<'g> {
 
     /// Whether a value has one element.
     pub fn is_single(&self, v: ValueId) -> bool {
-        self.graph.value(v).elements() == Some(1)
+        self.view.value(v).elements() == Some(1)
     }
 
     /// The number that a constant holds.
     pub fn scalar(&self, v: ValueId) -> Option<f64> {
-        self.graph.value(v).data.as_ref()?.scalar()
+        self.view.value(v).data.as_ref()?.scalar()
     }
 
     /// A dimension of a value, counted from the end if negative.
     pub fn dimension(&self, v: Option<ValueId>, index: i64) -> Option<i64> {
-        let shape = self.graph.value(v?).shape.as_ref()?;
+        let shape = self.view.value(v?).shape.as_ref()?;
         let at = if index < 0 { index + shape.len() as i64 } else { index };
         shape.get(usize::try_from(at).ok()?).map(|&d| d as i64)
     }
@@ -91,7 +120,7 @@ impl<'g> Overlay<'g> {
     /// An attribute, or for `axes` the constant second input that newer opsets have instead.
     pub fn attribute(&self, node: &Node, name: &str) -> Option<Attr> {
         let input = || {
-            let axes = self.graph.value((*node.inputs.get(1)?)?).data.as_ref()?.ints()?;
+            let axes = self.view.value((*node.inputs.get(1)?)?).data.as_ref()?.ints()?;
             Some(Attr::Ints(axes.to_vec()))
         };
         node.attrs.get(name).cloned().or_else(|| if name == "axes" { input() } else { None })
@@ -99,8 +128,7 @@ impl<'g> Overlay<'g> {
 
     /// Whether a node with `axis` or `axes` works along the innermost axis alone.
     pub fn works_along_last(&self, node: &Node) -> bool {
-        let rank =
-            node.present_inputs().next().and_then(|v| self.graph.value(v).shape.as_ref()).map(|s| s.len() as i64);
+        let rank = node.present_inputs().next().and_then(|v| self.view.value(v).shape.as_ref()).map(|s| s.len() as i64);
         let is_last = |axis: i64| axis == -1 || rank.map(|r| r - 1) == Some(axis);
         match (self.attribute(node, "axes"), node.attrs.int("axis")) {
             (Some(Attr::Ints(axes)), _) => axes.len() == 1 && is_last(axes[0]),
@@ -122,41 +150,29 @@ impl<'g> Overlay<'g> {
     }
 
     /// Replaces a match by one node that has its root's place, name and outputs.
-    pub fn replace(&mut self, found: &Match, op: &OpType, attrs: Attrs, inputs: Vec<Option<ValueId>>) {
-        let Some(root) = self.nodes[found.root].take() else { return };
-        let places = found.places();
-        let mut origins = Vec::with_capacity(places.len());
-        for i in places {
-            let node = if i == found.root { Some(Cow::Borrowed(&*root)) } else { self.nodes[i].take() };
-            node.iter().flat_map(|n| n.present_inputs()).for_each(|v| self.reads[v.index()] -= 1);
-            origins.append(&mut self.origins[i]);
+    pub fn replace(&mut self, found: &Match, (op, id): (&OpType, OpId), attrs: Attrs, inputs: Vec<Option<ValueId>>) {
+        let Some(root) = self.node(found.root) else { return };
+        let (name, outputs) = (root.name.clone(), root.outputs.clone());
+        let mut members = Vec::new();
+        for i in found.places() {
+            let slot = std::mem::replace(&mut self.slots[i], Slot::Gone);
+            slot.node().iter().flat_map(|n| n.present_inputs()).for_each(|v| self.reads[v.index()] -= 1);
+            match &mut self.members[i] {
+                own if own.is_empty() => members.push(i as u32),
+                own => members.append(own),
+            }
         }
         inputs.iter().flatten().for_each(|v| self.reads[v.index()] += 1);
-        let fused = Node { name: root.name.clone(), op: op.clone(), attrs, inputs, outputs: root.outputs.clone() };
-        self.nodes[found.root] = Some(Cow::Owned(fused));
-        self.origins[found.root] = origins;
-        self.by_op.entry(op.clone()).or_default().push(found.root);
+        self.slots[found.root] = Slot::Fused(Box::new(Node { name, op: op.clone(), attrs, inputs, outputs }));
+        self.members[found.root] = members;
+        self.ids[found.root] = id;
+        if let Some(id) = id.index() {
+            self.by_op[id].push(found.root as u32);
+        }
     }
 
-    /// The rewritten graph, and for the name of each of its nodes the original nodes it stands for.
-    pub fn finish(self) -> Result<(Graph, HashMap<String, Vec<String>>), GraphError> {
-        let mut edit = GraphEdit::new(self.graph);
-        let mut origins = HashMap::with_capacity(self.nodes.len());
-        let mut changed = false;
-        for (i, (slot, names)) in self.nodes.into_iter().zip(self.origins).enumerate() {
-            let id = NodeId::from_index(i);
-            if !matches!(slot, Some(Cow::Borrowed(_))) {
-                edit.remove(id);
-                changed = true;
-            }
-            if let Some(node) = slot {
-                origins.insert(node.name.clone(), names);
-                if let Cow::Owned(node) = node {
-                    edit.add_node(id, node.name, node.op, node.attrs, &node.inputs, &node.outputs);
-                }
-            }
-        }
-        let graph = if changed { edit.finish()? } else { self.graph.clone() };
-        Ok((graph, origins))
+    /// The changes.
+    pub fn finish(self) -> Rewritten<'g> {
+        Rewritten { slots: self.slots, ids: self.ids, members: self.members }
     }
 }

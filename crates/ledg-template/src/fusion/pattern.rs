@@ -8,6 +8,7 @@
 use ledg_graph::OpType;
 
 use crate::operator::parse_op;
+use crate::set::{OpId, OpIds};
 
 /// An argument of a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,7 @@ pub(crate) enum Condition {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
     pub op: OpType,
+    pub id: OpId,
     pub conditions: Vec<Condition>,
     pub args: Vec<Arg>,
     /// Further inputs are allowed.
@@ -111,7 +113,7 @@ impl Pattern {
         let commutes = op.domain.is_empty() && args.len() == 2 && COMMUTATIVE.contains(&op.name.as_str());
         self.root = self.names.len();
         self.names.push(name.to_owned());
-        self.lines.push(Some(Line { op, conditions, args, open, optional, commutes }));
+        self.lines.push(Some(Line { op, id: OpId::OTHER, conditions, args, open, optional, commutes }));
         Ok(())
     }
 
@@ -175,8 +177,13 @@ impl Pattern {
     }
 
     /// The operator of the last line.
-    pub fn root_op(&self) -> Option<&OpType> {
-        self.line_of(self.root).map(|l| &l.op)
+    pub fn root_id(&self) -> OpId {
+        self.line_of(self.root).map_or(OpId::OTHER, |l| l.id)
+    }
+
+    /// Numbers the operators of all lines.
+    pub fn number(&mut self, ids: &mut OpIds) {
+        self.lines.iter_mut().flatten().for_each(|line| line.id = ids.intern(&line.op));
     }
 }
 

@@ -27,7 +27,12 @@ pub fn dataset() -> Dataset {
         .iter()
         .map(|(name, family)| {
             let graph = ledg_zoo::build(name, &ZooConfig::default()).unwrap();
-            GraphEntry { family: (*family).to_owned(), graph: Arc::new(describer.describe(&graph).unwrap()) }
+            GraphEntry {
+                family: (*family).to_owned(),
+                group: (*family).to_owned(),
+                stage: None,
+                graph: Arc::new(describer.describe(&graph).unwrap()),
+            }
         })
         .collect();
     let platforms: Vec<PlatformEntry> = ["rtx3090", "rtx4090"]
@@ -49,6 +54,7 @@ pub fn dataset() -> Dataset {
                     platform,
                     batch,
                     latency_s: m.flops / rates.matmul_flops / 0.3 + memory / 0.5,
+                    resolution_s: 0.0,
                 });
             }
         }

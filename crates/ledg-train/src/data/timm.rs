@@ -73,14 +73,16 @@ pub fn load_timm(
             Some(&index) => index,
             None => {
                 let platform = registry.resolve(&name).with_context(|| format!("latency.csv, row {}", i + 1))?;
-                platforms.push(PlatformEntry { device: row.hardware.clone(), platform: RawPlatform::new(&platform)? });
+                let device = platform.device.name.clone();
+                platforms.push(PlatformEntry { device, platform: RawPlatform::new(&platform)? });
                 platform_index.insert(name, platforms.len() - 1);
                 platforms.len() - 1
             }
         };
         let next = wanted.len();
         let graph = *wanted.entry(row.graph).or_insert(next);
-        records.push(Record { graph, platform, batch: row.batch_size, latency_s: row.latency_ms_per_batch * 1e-3 });
+        let latency_s = row.latency_ms_per_batch * 1e-3;
+        records.push(Record { graph, platform, batch: row.batch_size, latency_s, resolution_s: 0.0 });
     }
     let graphs = load_graphs(&archive, &wanted, &families, describer).context("onnx.tar.xz")?;
     Ok(Dataset { graphs, platforms, records, hash: format!("{:x}", hasher.finalize()) })
@@ -109,7 +111,8 @@ fn load_graphs(
             for (name, bytes) in receiver {
                 let graph = describe(&name, bytes, describer).with_context(|| name.clone())?;
                 let family = families.get(&name).with_context(|| format!("{name} is not in graphs.csv"))?;
-                done.push((wanted[&name], GraphEntry { family: family.clone(), graph: Arc::new(graph) }));
+                let (family, group) = (family.clone(), family.clone());
+                done.push((wanted[&name], GraphEntry { family, group, stage: None, graph: Arc::new(graph) }));
                 bar.inc(1);
             }
             Ok(done)

@@ -1,0 +1,53 @@
+//! What a model is told of a graph.
+
+use crate::error::ledg_error;
+use crate::graph::ledg_graph;
+use crate::guard;
+use crate::model::ledg_model;
+use crate::pointers::{check, give, handle};
+use crate::status::{Failure, LEDG_E_INTERNAL, LEDG_E_INVALID, fail, ledg_status};
+use crate::text::ledg_string;
+
+/// In the flags of `ledg_explain`: JSON in place of text, with all nodes and neighbours.
+pub const LEDG_EXPLAIN_JSON: u32 = 1 << 0;
+/// In the flags of `ledg_explain`: the attention masks as grids, one character for each pair of nodes.
+pub const LEDG_EXPLAIN_MASKS: u32 = 1 << 1;
+
+/// Explains what a model is told of a graph: sentences, magnitudes and, if asked for, masks, as `ledg-cost explain` prints
+/// them. The text is for people and changes between versions; the JSON is for programs. The caller owns `*out`; free it
+/// with `ledg_string_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_explain(
+    model: *const ledg_model,
+    graph: *const ledg_graph,
+    flags: u32,
+    out: *mut *mut ledg_string,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles; `out` is checked.
+    unsafe {
+        guard::call(err, || {
+            let (model, graph) = (handle(model, "model")?, handle(graph, "graph")?);
+            check(out, "out")?;
+            if flags & !(LEDG_EXPLAIN_JSON | LEDG_EXPLAIN_MASKS) != 0 {
+                return fail(LEDG_E_INVALID, format!("`flags` is {flags:#x}, which has bits that mean nothing"));
+            }
+            let described = model.model.describer().describe(&graph.graph)?;
+            let text = if flags & LEDG_EXPLAIN_JSON != 0 {
+                let internal = |e: serde_json::Error| Failure { code: LEDG_E_INTERNAL, message: e.to_string() };
+                serde_json::to_string_pretty(&described.explain()).map_err(internal)?
+            } else {
+                let mut text =
+                    ledg_cost_model::text::summary(graph.graph.name(), graph.graph.nodes().len(), &[], &described);
+                text += &format!("\n{}", ledg_cost_model::text::sentences(&described));
+                text += &format!("\n{}", ledg_cost_model::text::nodes(&described, usize::MAX));
+                if flags & LEDG_EXPLAIN_MASKS != 0 {
+                    text += &format!("\n{}", ledg_cost_model::text::masks(&described));
+                }
+                text
+            };
+            give(out, ledg_string::new(text)?);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! The C ABI of ledg: `libledg.so`, `libledg.a` and `include/ledg.h`, which is generated from this crate
+//! (`cargo xtask header`).
+//!
+//! # Safety
+//! What every entry point asks of its caller is written in the header's introduction (`cbindgen.toml`): handles are NULL or
+//! live and made by this library, pointers with lengths hold as many elements, a handle that is not `const` is used by one
+//! thread at a time, and what is freed is not used again.
+//!
+//! **Invariant:** exports `ledg_*` only; no panic leaves; a call that fails writes its error and nothing else; no state
+//! outside handles but the log callback. The only `unsafe` of the project besides one memory map.
+
+mod builder;
+mod cancel;
+mod error;
+mod explain;
+mod graph;
+mod guard;
+mod hardware;
+mod log;
+mod model;
+mod nodes;
+mod pointers;
+mod predict;
+mod records;
+mod status;
+mod text;
+mod version;
+
+pub use builder::*;
+pub use cancel::*;
+pub use error::*;
+pub use explain::*;
+pub use graph::*;
+pub use hardware::*;
+pub use log::*;
+pub use model::*;
+pub use nodes::*;
+pub use predict::*;
+pub use records::*;
+pub use status::*;
+pub use text::*;
+pub use version::*;

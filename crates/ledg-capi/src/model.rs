@@ -1,0 +1,202 @@
+//! Models.
+
+use std::ffi::CString;
+use std::path::Path;
+use std::sync::Arc;
+
+use ledg_cost_model::CostModel;
+use ledg_cost_model::template::TemplateSet;
+
+use crate::error::ledg_error;
+use crate::guard;
+use crate::hardware::ledg_registry;
+use crate::pointers::{check, free, give, growing, handle, slice, struct_size, write_sized};
+use crate::status::{Result, ledg_status};
+use crate::text::ledg_str;
+
+/// Capability: predictions of whole graphs.
+pub const LEDG_CAP_PREDICT: u64 = 1 << 0;
+/// Capability: costs by node. A model without a cost by node (another readout) does not have it.
+pub const LEDG_CAP_NODES: u64 = 1 << 1;
+/// Capability: calibration to measured records.
+pub const LEDG_CAP_CALIBRATE: u64 = 1 << 2;
+/// Capability: sessions that cost local rewrites of a graph. Reserved; this version does not have it.
+pub const LEDG_CAP_DELTA: u64 = 1 << 3;
+/// Capability: training on records as they come. Reserved; this version does not have it.
+pub const LEDG_CAP_UPDATE: u64 = 1 << 4;
+/// Capability: schedules. Reserved; this version does not have it.
+pub const LEDG_CAP_SCHEDULES: u64 = 1 << 5;
+
+/// A cost model. Immutable: any number of threads may use it at once, without locks. Calibration and plugins give a new
+/// one that shares the weights.
+#[allow(non_camel_case_types)]
+pub struct ledg_model {
+    pub(crate) model: Arc<CostModel>,
+    /// The model that graphs are prepared by: the same for all that share weights and templates.
+    pub(crate) base: Arc<CostModel>,
+    date: CString,
+}
+
+impl ledg_model {
+    pub(crate) fn new(model: Arc<CostModel>, base: Arc<CostModel>) -> Self {
+        let date = CString::new(model.header().provenance.date.as_str()).unwrap_or_default();
+        ledg_model { model, base, date }
+    }
+
+    fn own(model: CostModel) -> Self {
+        let model = Arc::new(model);
+        Self::new(Arc::clone(&model), model)
+    }
+}
+
+/// What a model is. Set `struct_size`, zero the rest.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ledg_model_info {
+    /// `sizeof(ledg_model_info)`.
+    pub struct_size: usize,
+    /// What the model can do: `LEDG_CAP_*`.
+    pub capabilities: u64,
+    /// Models in the ensemble.
+    pub members: u64,
+    /// Graphs in the training data.
+    pub graphs: u64,
+    /// Measurements in the training data.
+    pub records: u64,
+    /// Platforms in the training data.
+    pub platforms: u64,
+    /// Platforms that the model was calibrated to.
+    pub calibrated_platforms: u64,
+    /// Date of the training, ISO 8601, NUL-terminated. A view that lives as long as the model.
+    pub date: ledg_str,
+}
+growing!(ledg_model_info, date);
+
+/// Gives the model that is compiled into the library. It is loaded once for the process, by the first call; every call gives a
+/// handle of its own. The caller owns `*out`; free it with `ledg_model_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_default(out: *mut *mut ledg_model, err: *mut *mut ledg_error) -> ledg_status {
+    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
+    unsafe {
+        guard::call(err, || {
+            check(out, "out")?;
+            let model = CostModel::default_model()?;
+            give(out, ledg_model::new(Arc::clone(&model), model));
+            Ok(())
+        })
+    }
+}
+
+/// Loads a model's bundle from a file. A file that is damaged or was made for other templates, features or another
+/// encoder is refused. The caller owns `*out`; free it with `ledg_model_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_load(
+    path: ledg_str,
+    out: *mut *mut ledg_model,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of strings; `out` is checked.
+    unsafe {
+        guard::call(err, || {
+            check(out, "out")?;
+            give(out, ledg_model::own(CostModel::load(Path::new(path.get("path")?))?));
+            Ok(())
+        })
+    }
+}
+
+/// Loads a model's bundle from memory, which may be freed afterwards. Else as `ledg_model_load`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_load_bytes(
+    data: *const u8,
+    len: usize,
+    out: *mut *mut ledg_model,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of slices; `out` is checked.
+    unsafe {
+        guard::call(err, || {
+            check(data, "data")?;
+            check(out, "out")?;
+            let bytes = slice(data, len, "data")?;
+            give(out, ledg_model::own(CostModel::from_bytes(bytes, "(bytes)", TemplateSet::builtin()?)?));
+            Ok(())
+        })
+    }
+}
+
+/// Saves a model as a bundle, its calibration included and plugins' templates not. The file appears complete or not at all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_save(
+    model: *const ledg_model,
+    path: ledg_str,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles and strings.
+    unsafe { guard::call(err, || Ok(handle(model, "model")?.model.save(Path::new(path.get("path")?))?)) }
+}
+
+/// Gives a new model that also knows the operators of the registry's plugins. The caller owns `*out`; free it with
+/// `ledg_model_free`; the given model stays as it is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_with_plugins(
+    model: *const ledg_model,
+    registry: *const ledg_registry,
+    out: *mut *mut ledg_model,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles; `out` is checked.
+    unsafe {
+        guard::call(err, || {
+            let (model, registry) = (handle(model, "model")?, handle(registry, "registry")?);
+            check(out, "out")?;
+            let files = registry.templates.iter().map(|(origin, text)| (origin.as_str(), text.as_str()));
+            give(out, ledg_model::own(model.model.with_templates(files)?));
+            Ok(())
+        })
+    }
+}
+
+/// Says what a model is. `info->struct_size` must be set; what an older library does not know stays zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_get_info(
+    model: *const ledg_model,
+    info: *mut ledg_model_info,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles and structs.
+    unsafe {
+        guard::call(err, || {
+            let model = handle(model, "model")?;
+            let size = struct_size(info, "info")?;
+            write_sized(info, &describe(model)?, size);
+            Ok(())
+        })
+    }
+}
+
+fn describe(model: &ledg_model) -> Result<ledg_model_info> {
+    let header = model.model.header();
+    let by_node = match header.predictor.readout {
+        ledg_cost_model::predictor::Readout::Sum => LEDG_CAP_NODES,
+        ledg_cost_model::predictor::Readout::Paper => 0,
+    };
+    Ok(ledg_model_info {
+        struct_size: size_of::<ledg_model_info>(),
+        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | by_node,
+        members: header.members as u64,
+        graphs: header.provenance.graphs as u64,
+        records: header.provenance.records as u64,
+        platforms: header.provenance.platforms.len() as u64,
+        calibrated_platforms: model.model.calibration().map_or(0, |c| c.platforms.len() as u64),
+        date: ledg_str::of_terminated(&model.date),
+    })
+}
+
+/// Frees a model. NULL is fine. Graphs that were used with it stay valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_free(model: *mut ledg_model) {
+    // SAFETY: NULL or a model that this library made and the caller frees once, by the contract of handles.
+    unsafe { free(model) }
+}

@@ -1,0 +1,152 @@
+//! Consumers, compiled and run: C, C++, Python, dlopen, pkg-config, CMake.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::stage::{cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
+
+#[test]
+fn c_predicts_an_onnx_file_on_two_devices() {
+    let program = program(&cc(), "-std=c99", &root().join("examples/c/predict.c"), "predict");
+    let text = stdout(Command::new(&program).arg(fixture("resnet18.onnx")).args(["rtx4090", "t4", "8"]));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("nvidia-rtx-4090:") && lines[1].starts_with("nvidia-t4:"),
+        "{text}"
+    );
+    let seconds = |line: &str| line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap();
+    assert!(0.0 < seconds(lines[0]) && seconds(lines[0]) < seconds(lines[1]), "{text}");
+
+    let output = Command::new(&program).args(["/nowhere.onnx", "rtx4090", "t4"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.starts_with("predict: LEDG_E_IO: /nowhere.onnx: "), "{message}");
+}
+
+#[test]
+fn c_builds_a_graph_by_calls() {
+    let program = program(&cc(), "-std=c99", &root().join("examples/c/build.c"), "build");
+    let text = stdout(Command::new(&program).arg("rtx3090"));
+    let names: Vec<&str> = text.lines().map(|l| l.split([':', ' ']).next().unwrap()).collect();
+    assert_eq!(names, ["conv", "relu", "pool", "classify", "together"], "{text}");
+}
+
+#[test]
+fn cpp_schedules_by_a_thousand_costs() {
+    let Some(cxx) = cxx("cpp_schedules_by_a_thousand_costs") else { return };
+    let program = program(&cxx, "-std=c++17", &root().join("examples/cpp/scheduler.cpp"), "scheduler");
+    let text = stdout(Command::new(&program).args(["rtx4090", "rtx3090"]));
+    assert!(text.starts_with("1024 costs; ") && text.contains("\nbest: "), "{text}");
+}
+
+/// The environment in which Python finds library and package.
+fn python(arguments: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command.env("LEDG_LIBRARY", prefix().join("lib/libledg.so.1"));
+    command.env("PYTHONPATH", root().join("plugins/python/ledg/src")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.args(arguments);
+    command
+}
+
+fn has_numpy(test: &str) -> bool {
+    let found = has("python3") && python(&["-c", "import numpy"]).output().is_ok_and(|o| o.status.success());
+    if !found {
+        skip(test, "there is no python3 with numpy");
+    }
+    found
+}
+
+#[test]
+fn python_ranks_a_folder_of_models() {
+    if !has_numpy("python_ranks_a_folder_of_models") {
+        return;
+    }
+    let models = folder("models");
+    for name in ["resnet18.onnx", "mobilenet_v2.onnx", "vit_b16.onnx"] {
+        std::fs::copy(fixture(name), models.join(name)).unwrap();
+    }
+    let script = root().join("examples/python/rank.py");
+    let text = stdout(python(&[]).arg(script).arg(&models).args(["rtx4090", "t4"]));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 8, "{text}");
+    for block in lines.chunks(4) {
+        assert!(block[3].trim().starts_with("vit_b16.onnx: "), "the largest model comes last: {text}");
+    }
+}
+
+#[test]
+fn python_reaches_everything() {
+    if !has_numpy("python_reaches_everything") {
+        return;
+    }
+    let script = root().join("plugins/python/ledg/tests/check.py");
+    let text = stdout(python(&[]).arg(script).arg(fixture("resnet18.onnx")).arg(folder("python")));
+    assert_eq!(text.trim(), "all is well");
+}
+
+#[test]
+fn rust_opens_the_library_at_run_time() {
+    let built = std::env::current_exe().unwrap();
+    let example: PathBuf = built.parent().unwrap().parent().unwrap().join("examples/dlopen");
+    if !example.exists() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        run(Command::new(cargo).current_dir(root()).args([
+            "build",
+            "--locked",
+            "-p",
+            "ledg-capi",
+            "--example",
+            "dlopen",
+        ]));
+    }
+    let text =
+        stdout(Command::new(&example).arg(prefix().join("lib/libledg.so.1")).arg(fixture("resnet18.onnx")).arg("t4"));
+    assert!(text.starts_with("ABI 1.") && text.contains("resnet18.onnx on nvidia-t4:"), "{text}");
+}
+
+const SMALL: &str = "#include <ledg.h>\nint main(void) { return ledg_abi_check(LEDG_ABI_MAJOR, LEDG_ABI_MINOR); }\n";
+
+#[test]
+fn pkg_config_finds_it() {
+    if !has("pkg-config") {
+        return skip("pkg_config_finds_it", "there is no pkg-config");
+    }
+    let paths = prefix().join("lib/pkgconfig");
+    let ask = |what: &[&str]| stdout(Command::new("pkg-config").env("PKG_CONFIG_PATH", &paths).args(what).arg("ledg"));
+    assert_eq!(ask(&["--modversion"]).trim(), env!("CARGO_PKG_VERSION"));
+    let flags = ask(&["--cflags", "--libs"]);
+    let (source, executable) = (folder("pkg-config").join("small.c"), folder("pkg-config").join("small"));
+    std::fs::write(&source, SMALL).unwrap();
+    run(Command::new(cc()).arg(&source).args(flags.split_whitespace()).arg("-o").arg(&executable));
+    run(Command::new(&executable).env("LD_LIBRARY_PATH", prefix().join("lib")));
+}
+
+#[test]
+fn cmake_finds_it() {
+    if !has("cmake") {
+        return skip("cmake_finds_it", "there is no cmake");
+    }
+    let project = folder("cmake");
+    let lists = "cmake_minimum_required(VERSION 3.10)\nproject(small C)\nfind_package(ledg 0.1 REQUIRED)\n\
+                 add_executable(small small.c)\ntarget_link_libraries(small PRIVATE ledg::ledg)\n";
+    std::fs::write(project.join("CMakeLists.txt"), lists).unwrap();
+    std::fs::write(project.join("small.c"), SMALL).unwrap();
+    let build = project.join("build");
+    let prefix_path = format!("-DCMAKE_PREFIX_PATH={}", prefix().display());
+    run(Command::new("cmake").arg("-S").arg(&project).arg("-B").arg(&build).arg(prefix_path));
+    run(Command::new("cmake").arg("--build").arg(&build));
+    run(&mut Command::new(build.join("small")));
+}
+
+/// The client that was released with ABI 1.0, compiled with the header of then, on the library of now.
+#[test]
+fn the_client_of_abi_1_0_still_works() {
+    let first = root().join("tests/abi/1.0");
+    let executable = folder("programs").join("client-1.0");
+    let include = format!("-I{}", first.display());
+    let mut command = Command::new(cc());
+    command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(first.join("client.c"));
+    run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
+    let text = stdout(Command::new(&executable).arg(folder("skew")));
+    assert_eq!(text.trim(), "client of ABI 1.0: all is well");
+}

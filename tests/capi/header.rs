@@ -1,0 +1,62 @@
+//! The header: what the crate says, valid in every standard, documented.
+
+use std::process::Command;
+
+use crate::stage::{cc, cxx, folder, root, run};
+
+#[test]
+fn the_header_is_what_the_crate_says() {
+    xtask::header::check(&root()).unwrap();
+}
+
+#[test]
+fn it_compiles_in_every_c_twice() {
+    for standard in ["c99", "c11", "c17", "c2x"] {
+        compile(&cc(), standard, "c", "#include <ledg.h>\n#include <ledg.h>\nint main(void) { return LEDG_OK; }\n");
+    }
+}
+
+#[test]
+fn it_compiles_in_every_cpp_twice() {
+    let Some(cxx) = cxx("it_compiles_in_every_cpp_twice") else { return };
+    for standard in ["c++98", "c++11", "c++14", "c++17", "c++20"] {
+        compile(&cxx, standard, "cpp", "#include <ledg.h>\n#include <ledg.h>\nint main() { return LEDG_OK; }\n");
+    }
+    for standard in ["c++17", "c++20"] {
+        compile(
+            &cxx,
+            standard,
+            "hpp.cpp",
+            "#include <ledg.hpp>\n#include <ledg.hpp>\nint main() { return LEDG_OK; }\n",
+        );
+    }
+}
+
+fn compile(compiler: &str, standard: &str, extension: &str, text: &str) {
+    let source = folder("header").join(format!("{standard}.{extension}"));
+    std::fs::write(&source, text).unwrap();
+    let include = format!("-I{}", root().join("include").display());
+    let flags = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", &include];
+    run(Command::new(compiler).arg(format!("-std={standard}")).args(flags).arg(&source));
+}
+
+#[test]
+fn every_item_is_documented() {
+    let header = std::fs::read_to_string(root().join("include/ledg.h")).unwrap();
+    let lines: Vec<&str> = header.lines().collect();
+    let mut items = 0;
+    for (i, line) in lines.iter().enumerate() {
+        let constant = line.starts_with("#define LEDG_") && *line != "#define LEDG_H";
+        let function = line.contains(" ledg_") && line.contains('(') && !line.starts_with([' ', '/']);
+        if constant || line.starts_with("typedef ") || function {
+            items += 1;
+            assert_eq!(lines[i - 1].trim(), "*/", "not documented: {line}");
+        }
+        // Functions that give a handle say who frees it.
+        if function && line.contains(" **out") {
+            let docs = lines[..i].iter().rev().take_while(|l| l.trim_start().starts_with(['*', '/']));
+            assert!(docs.into_iter().any(|l| l.contains("_free`")), "who frees it: {line}");
+        }
+    }
+    assert!(items > 130, "{items} items");
+}
