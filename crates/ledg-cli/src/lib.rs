@@ -4,6 +4,8 @@
 //! command quietly; nothing but the façade `ledg-cost-model` is built upon.
 
 pub mod args;
+mod bundle;
+mod calibrate;
 mod console;
 pub mod explain;
 mod graph;
@@ -63,6 +65,7 @@ fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Res
         Command::Hardware(command) => hardware::run(command, out, console),
         Command::Explain(args) => explain::run(args, out, console),
         Command::Measure(args) => measure::run(args, out, console),
+        Command::Calibrate(args) => calibrate::run(args, out, console),
         Command::Graph(args) => graph::run(args, out, console),
         Command::Completions { shell } => {
             // The generator panics when its writer fails, so it gets one that cannot.

@@ -21,16 +21,16 @@ pub fn run(args: &MeasureArgs, out: &mut dyn Write, console: &Console) -> anyhow
 #[cfg(feature = "tract")]
 mod with_tract {
     use std::collections::{BTreeMap, HashSet};
-    use std::fs::{self, File, OpenOptions};
-    use std::io::{BufRead, BufReader, Write};
+    use std::fs::{self, OpenOptions};
+    use std::io::Write;
     use std::path::{Path, PathBuf};
 
-    use anyhow::{Context, bail};
+    use anyhow::Context;
     use ledg_cost_model::graph::Graph;
     use ledg_cost_model::text::{TextTable, units};
+    use ledg_cost_model::{Measurement, NodeTime};
     use ledg_tract::{
-        LoadOptions, MeasureOptions, NodeRecord, RUNTIME, Record, Timing, TractModel, check_idle, cpu_name, measure,
-        profile,
+        LoadOptions, MeasureOptions, RUNTIME, Timing, TractModel, check_idle, cpu_name, measure, profile,
     };
 
     use crate::Outcome;
@@ -146,14 +146,19 @@ mod with_tract {
     }
 
     /// Accepts a timing and records it.
-    fn finish(loaded: &Loaded<'_>, timing: Timing, args: &MeasureArgs, known: &mut Known) -> anyhow::Result<Record> {
+    fn finish(
+        loaded: &Loaded<'_>,
+        timing: Timing,
+        args: &MeasureArgs,
+        known: &mut Known,
+    ) -> anyhow::Result<Measurement> {
         timing.check(args.max_spread)?;
         let nodes = if args.per_node { profile(&loaded.model, &options(args))? } else { Vec::new() };
         let graph = match &args.graphs {
             Some(folder) => write_graph(folder, loaded)?,
             None => loaded.job.path.to_path_buf(),
         };
-        let record = Record {
+        let record = Measurement {
             graph: seen_from(args.record.as_deref(), &graph),
             graph_hash: loaded.hash.clone(),
             hardware: args.hardware.clone(),
@@ -164,7 +169,7 @@ mod with_tract {
             cpu: cpu_name(),
             runtime: RUNTIME.to_owned(),
             date: jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string(),
-            nodes: nodes.into_iter().map(|(name, median_s)| NodeRecord { name, median_s }).collect(),
+            nodes: nodes.into_iter().map(|(name, median_s)| NodeTime { name, median_s }).collect(),
         };
         if let Some(file) = &args.record {
             append(file, &record)?;
@@ -194,7 +199,7 @@ mod with_tract {
     }
 
     /// Appends a record, whole lines only.
-    fn append(file: &Path, record: &Record) -> anyhow::Result<()> {
+    fn append(file: &Path, record: &Measurement) -> anyhow::Result<()> {
         let line = serde_json::to_string(record)? + "\n";
         let opened = OpenOptions::new().create(true).append(true).open(file);
         let written = opened.and_then(|mut f| f.write_all(line.as_bytes()).and_then(|()| f.sync_data()));
@@ -202,23 +207,12 @@ mod with_tract {
     }
 
     fn read_known(file: &Path) -> anyhow::Result<Known> {
-        let name = file.display();
-        let opened = File::open(file).with_context(|| format!("{name}: cannot be read"))?;
-        let mut known = Known::new();
-        for (i, line) in BufReader::new(opened).lines().enumerate() {
-            let line = line.with_context(|| format!("{name}:{}: cannot be read", i + 1))?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            match serde_json::from_str::<Record>(&line) {
-                Ok(record) => known.insert((record.graph_hash, record.hardware, record.runtime)),
-                Err(error) => bail!("{name}:{}: not a record of `measure`: {error}", i + 1),
-            };
-        }
-        Ok(known)
+        let text = fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let measured = Measurement::parse_lines(&file.display().to_string(), &text)?;
+        Ok(measured.into_iter().map(|(_, m)| (m.graph_hash, m.hardware, m.runtime)).collect())
     }
 
-    fn write_rows(rows: &[Record], out: &mut dyn Write) -> anyhow::Result<()> {
+    fn write_rows(rows: &[Measurement], out: &mut dyn Write) -> anyhow::Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -236,7 +230,7 @@ mod with_tract {
         for row in rows.iter().filter(|r| !r.nodes.is_empty()) {
             writeln!(out, "\n{}, batch {}: {} nodes", row.graph, row.batch, row.nodes.len())?;
             let total: f64 = row.nodes.iter().map(|n| n.median_s).sum();
-            let mut sorted: Vec<&NodeRecord> = row.nodes.iter().collect();
+            let mut sorted: Vec<&NodeTime> = row.nodes.iter().collect();
             sorted.sort_by(|a, b| b.median_s.total_cmp(&a.median_s));
             let mut table = TextTable::new(&[">time", ">share", "node"]);
             for node in sorted {

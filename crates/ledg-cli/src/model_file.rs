@@ -30,7 +30,7 @@ impl Model {
     /// Reads a file; `.json` is ledg's wire format, everything else ONNX. A plan is made for `batch`, or for the model's own.
     pub fn read(path: &Path, args: &ImportArgs, batch: Option<u64>) -> anyhow::Result<Model> {
         if let Some(ViaArg::Tract) = args.via {
-            return Ok(Model::Plan(tract::plan_graph(path, args, batch)?));
+            return Ok(Model::Plan(tract::plan_graph(path, &args.dims, args.limits(), batch)?));
         }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
             if let Some((dim, _)) = args.dims.first() {

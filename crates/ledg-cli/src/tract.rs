@@ -2,21 +2,24 @@
 
 use std::path::Path;
 
-use ledg_cost_model::graph::Graph;
-
-use crate::args::ImportArgs;
+use ledg_cost_model::graph::{Graph, Limits};
 
 /// The graph of tract's optimised plan of an ONNX file, for a batch size or the model's own.
 #[cfg(feature = "tract")]
-pub fn plan_graph(path: &Path, args: &ImportArgs, batch: Option<u64>) -> anyhow::Result<Graph> {
+pub fn plan_graph(path: &Path, dims: &[(String, u64)], limits: Limits, batch: Option<u64>) -> anyhow::Result<Graph> {
     use ledg_tract::{LoadOptions, TractModel};
-    let dims = args.dims.iter().cloned().collect();
-    Ok(TractModel::load(path, &LoadOptions { batch, dims, limits: args.limits() })?.graph()?)
+    let dims = dims.iter().cloned().collect();
+    Ok(TractModel::load(path, &LoadOptions { batch, dims, limits })?.graph()?)
 }
 
 /// Without tract there are no plans of its making.
 #[cfg(not(feature = "tract"))]
-pub fn plan_graph(_path: &Path, _args: &ImportArgs, _batch: Option<u64>) -> anyhow::Result<Graph> {
+pub fn plan_graph(
+    _path: &Path,
+    _dims: &[(String, u64)],
+    _limits: Limits,
+    _batch: Option<u64>,
+) -> anyhow::Result<Graph> {
     Err(missing("--via tract"))
 }
 

@@ -25,7 +25,6 @@ mod measure;
 mod operator;
 mod origin;
 mod product;
-mod record;
 
 pub use convert::{DOMAIN, GraphOptions, model_graph, plan_graph};
 pub use error::{Result, TractAdapterError};
@@ -33,10 +32,12 @@ pub use facts::Unbound;
 pub use host::{Host, busy_share, check_idle, cpu_name};
 pub use load::{LoadOptions, TractModel};
 pub use measure::{MeasureOptions, Timing, measure, profile};
-pub use record::{NodeRecord, RUNTIME, Record};
 
 use ledg_cost_model::{CostModel, Estimate, Platform, PredictOptions};
 use tract_core::internal::TypedSimplePlan;
+
+/// Version of tract that plans are made and run with.
+pub const RUNTIME: &str = "tract 0.23.9";
 
 /// What a plan costs on hardware, with costs by node, by the model that comes with the library.
 ///

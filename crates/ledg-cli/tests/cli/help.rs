@@ -16,7 +16,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 11] = [
+    let paths: [&[&str]; 12] = [
         &[],
         &["predict"],
         &["hardware"],
@@ -25,6 +25,7 @@ fn help_of_every_command() {
         &["hardware", "check"],
         &["hardware", "detect"],
         &["measure"],
+        &["calibrate"],
         &["explain"],
         &["graph"],
         &["completions"],

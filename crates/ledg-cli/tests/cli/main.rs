@@ -1,6 +1,7 @@
 //! The command `ledg-cost` from outside: what it prints, what it refuses, how it exits.
 
 mod bundle;
+mod calibrate;
 mod errors;
 mod explain;
 mod hardware;
