@@ -3,6 +3,7 @@
 //! - `generate OUTDIR [NAME...] [--image N]... [--sequence N]...`: well-known networks, by name; without names, all of
 //!   them. With sizes, a network is written at its usual size and once more for each size that changes it, as
 //!   `NAME-N.onnx`; sizes that a network cannot have are said and left out.
+//! - `generate selection OUTDIR [N]`: the selection that hosts are measured with, or N members evenly over it.
 //! - `generate KIND OUTDIR N`: N members of a search space or family. KIND is `nb201`, `nb101`, `fbnet`, `anb`,
 //!   `transformers`, or `nnlqp-` and one of its families (`nnlqp-alexnet`). Weights are initializers without data, as NNLQP
 //!   stores them.
@@ -14,9 +15,12 @@ use ledg_graph::Graph;
 use ledg_onnx::{WeightStyle, WriteOptions, to_onnx};
 use ledg_zoo::families::{self, Family};
 use ledg_zoo::nasbench201::{Cell, N_CELLS};
-use ledg_zoo::{ZooConfig, ZooError, accel_nasbench, fbnet, names, nasbench101, nasbench201, onnx, transformers};
+use ledg_zoo::{
+    ZooConfig, ZooError, accel_nasbench, fbnet, names, nasbench101, nasbench201, onnx, selection, transformers,
+};
 
-const USAGE: &str = "usage: generate OUTDIR [NAME...] [--image N]... [--sequence N]..., or generate KIND OUTDIR N";
+const USAGE: &str = "usage: generate OUTDIR [NAME...] [--image N]... [--sequence N]..., generate selection OUTDIR [N], or \
+    generate KIND OUTDIR N";
 const KINDS: [&str; 5] = ["nb201", "nb101", "fbnet", "anb", "transformers"];
 
 fn main() -> anyhow::Result<()> {
@@ -32,6 +36,11 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let [first, rest @ ..] = &words[..] else { bail!(USAGE) };
+    if first == "selection" {
+        let (([dir] | [dir, _]), []) = (rest, &sizes[..]) else { bail!(USAGE) };
+        let n = rest.get(1).map(|n| n.parse().context("N is a number")).transpose()?;
+        return selected(Path::new(dir), n);
+    }
     if KINDS.contains(&first.as_str()) || first.starts_with("nnlqp-") {
         let ([dir, n], []) = (rest, &sizes[..]) else { bail!(USAGE) };
         return members(first, Path::new(dir), n.parse().context("N is a number")?);
@@ -63,6 +72,16 @@ fn write_sizes(dir: &Path, name: &str, sizes: &[ZooConfig]) -> anyhow::Result<()
         }
     }
     write(dir, name, &plain)
+}
+
+fn selected(dir: &Path, n: Option<usize>) -> anyhow::Result<()> {
+    let options = WriteOptions { weights: WeightStyle::EmptyInitializers, value_info: true, ..WriteOptions::default() };
+    let all = selection::members();
+    let n = n.unwrap_or(all.len()).min(all.len());
+    for member in (0..n).map(|i| &all[i * all.len() / n]) {
+        write(dir, &member.name, &to_onnx(&member.build()?, &options)?)?;
+    }
+    Ok(())
 }
 
 fn members(kind: &str, dir: &Path, n: u64) -> anyhow::Result<()> {
