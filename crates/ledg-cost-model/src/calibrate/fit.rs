@@ -18,9 +18,12 @@ const LEVEL_STD: f64 = 0.5;
 /// in networks.
 const PRIOR_STD: f64 = 0.15;
 const PRIOR_RECORDS: f64 = 4.0;
-/// Scatter of a kind's seconds within a profiled network. Wide: profiles disturb what they measure, and the sizes of a
-/// kind differ.
-const PROFILE_STD: f64 = 0.4;
+/// The most that networks are taken to scatter: what they took decides, whatever a profile says of their kinds.
+const LARGEST_STD: f64 = 0.3;
+/// Scatter of the seconds of a kind that is all of a profiled network. Wide: profiles disturb what they measure, and the
+/// sizes of a kind differ. Kinds of which there is little are hardly measured: the weight is in proportion to the root
+/// of the share.
+const PROFILE_STD: f64 = 0.3;
 /// Degrees of freedom of the residuals' distribution.
 const STUDENT: f64 = 4.0;
 /// Steps with all records at full weight, so that a kind that is far off is not taken for strange records; then others.
@@ -37,8 +40,8 @@ pub(super) struct Equation {
     pub ln_measured: f64,
     /// Predicted seconds by kind; the kind `""` is of none.
     pub predicted: Vec<(String, f64)>,
-    /// Whether it is of one kind in a profile, not of a whole network.
-    pub profile: bool,
+    /// The share of the network that it is of, if it is of one kind in a profile.
+    pub share: Option<f64>,
 }
 
 /// Corrections in ln latency.
@@ -65,7 +68,7 @@ impl Factors {
 struct Row {
     ln_measured: f64,
     predicted: Vec<(usize, f64)>,
-    profile: bool,
+    share: Option<f64>,
 }
 
 /// The corrections that equations ask for; none for none.
@@ -87,7 +90,7 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Fact
             });
             predicted.push((column, *seconds));
         }
-        rows.push(Row { ln_measured: equation.ln_measured, predicted, profile: equation.profile });
+        rows.push(Row { ln_measured: equation.ln_measured, predicted, share: equation.share });
     }
     if rows.is_empty() {
         return Factors::default();
@@ -103,7 +106,7 @@ fn solve(rows: &[Row], paths: &[Vec<usize>], n: usize) -> Vec<f64> {
     theta[0] = median(first);
     for step in 0..STEPS {
         let found: Vec<(f64, Vec<f64>)> = rows.iter().map(|row| residual(row, paths, &theta)).collect();
-        let scatter = scatter(rows.iter().zip(&found).filter(|(row, _)| !row.profile).map(|(_, (r, _))| *r));
+        let scatter = scatter(rows.iter().zip(&found).filter(|(row, _)| row.share.is_none()).map(|(_, (r, _))| *r));
         let mut normal = vec![vec![0.0; n]; n];
         let mut right = vec![0.0; n];
         for (unknown, right) in right.iter_mut().enumerate() {
@@ -112,7 +115,7 @@ fn solve(rows: &[Row], paths: &[Vec<usize>], n: usize) -> Vec<f64> {
             *right = -precision * theta[unknown];
         }
         for (row, (off, gradient)) in rows.iter().zip(&found) {
-            let std = if row.profile { PROFILE_STD } else { scatter };
+            let std = row.share.map_or(scatter, |share| PROFILE_STD / share.powf(0.25));
             let student = (STUDENT + 1.0) / (STUDENT + (off / std).powi(2));
             let weight = if step < PLAIN_STEPS { 1.0 } else { student } / std.powi(2);
             let touched: Vec<usize> = (0..n).filter(|&i| gradient[i] != 0.0).collect();
@@ -153,7 +156,7 @@ fn scatter(off: impl Iterator<Item = f64>) -> f64 {
     let off: Vec<f64> = off.map(f64::abs).collect();
     let n = off.len() as f64;
     let seen = if off.is_empty() { 0.0 } else { 1.4826 * median(off) };
-    ((PRIOR_RECORDS * PRIOR_STD.powi(2) + n * seen.powi(2)) / (PRIOR_RECORDS + n)).sqrt()
+    ((PRIOR_RECORDS * PRIOR_STD.powi(2) + n * seen.powi(2)) / (PRIOR_RECORDS + n)).sqrt().min(LARGEST_STD)
 }
 
 pub(super) fn median(mut x: Vec<f64>) -> f64 {
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
 
     fn whole(ln_ratio: f64) -> Equation {
-        Equation { ln_measured: ln_ratio, predicted: vec![(String::new(), 1.0)], profile: false }
+        Equation { ln_measured: ln_ratio, predicted: vec![(String::new(), 1.0)], share: None }
     }
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
         let network = |conv: f64, softmax: f64| Equation {
             ln_measured: (conv + 4.0 * softmax).ln(),
             predicted: vec![("ParamL Conv".into(), conv), ("Norm Softmax".into(), softmax)],
-            profile: false,
+            share: None,
         };
         let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
         let factors = fit(&shares.map(|share| network(1.0 - share, share)));

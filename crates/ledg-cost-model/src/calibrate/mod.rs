@@ -203,10 +203,12 @@ fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[String]
         kinds.insert("", estimate.latency_s);
     }
     let owned = |(kind, s): (&str, f64)| (kind.to_owned(), s);
+    // A profile says what is slow, the whole how slow.
+    let all = row.nodes_s.values().fold(0.0, |sum, s| sum + s);
     let profile = measured.into_iter().map(|(kind, [predicted, launch, took])| Equation {
-        ln_measured: took.ln(),
+        ln_measured: (took * seconds / all).ln(),
         predicted: [(kind, predicted), (LAUNCH, launch)].into_iter().map(owned).collect(),
-        profile: true,
+        share: Some((took / all).min(1.0)),
     });
     Case {
         graph: row.graph.clone(),
@@ -215,7 +217,7 @@ fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[String]
         whole: Equation {
             ln_measured: seconds.ln(),
             predicted: kinds.into_iter().filter(|(_, s)| *s > 0.0).map(owned).collect(),
-            profile: false,
+            share: None,
         },
         spread: estimate.spread,
     }
