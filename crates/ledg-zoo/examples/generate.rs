@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     }
     let [first, rest @ ..] = &words[..] else { bail!(USAGE) };
     if first == "selection" {
-        let (([dir] | [dir, _]), []) = (rest, &sizes[..]) else { bail!(USAGE) };
+        let ([dir] | [dir, _], []) = (rest, &sizes[..]) else { bail!(USAGE) };
         let n = rest.get(1).map(|n| n.parse().context("N is a number")).transpose()?;
         return selected(Path::new(dir), n);
     }
