@@ -12,10 +12,10 @@ use crate::model_file::Model;
 
 /// Writes the graph as one line of JSON.
 pub fn run(args: &GraphArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
-    let model = Model::read(&args.model, &args.import)?;
+    let model = Model::read(&args.model, &args.import, args.batch)?;
     model.report_unknown(&args.model.display().to_string(), console);
     let mut graph = model.into_graph();
-    if let Some(batch) = args.batch {
+    if let (Some(batch), None) = (args.batch, args.import.via) {
         graph = graph.rescale_batch(batch).with_context(|| args.model.display().to_string())?;
     }
     if args.lowered {

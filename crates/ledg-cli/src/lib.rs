@@ -4,12 +4,16 @@
 //! command quietly; nothing but the façade `ledg-cost-model` is built upon.
 
 pub mod args;
+mod bundle;
+mod calibrate;
 mod console;
 pub mod explain;
 mod graph;
 mod hardware;
+mod measure;
 mod model_file;
 mod predict;
+mod tract;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -60,6 +64,8 @@ fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Res
         Command::Predict(args) => predict::run(args, out, console),
         Command::Hardware(command) => hardware::run(command, out, console),
         Command::Explain(args) => explain::run(args, out, console),
+        Command::Measure(args) => measure::run(args, out, console),
+        Command::Calibrate(args) => calibrate::run(args, out, console),
         Command::Graph(args) => graph::run(args, out, console),
         Command::Completions { shell } => {
             // The generator panics when its writer fails, so it gets one that cannot.

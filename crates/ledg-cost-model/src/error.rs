@@ -94,7 +94,7 @@ pub enum CostModelError {
     },
     /// Two records of the same question whose answers cannot both be right.
     #[error(
-        "records {first} and {second} contradict each other: {graph} on {hardware} at batch {batch} took {first_s} s and {second_s} s; leave out the one that is wrong"
+        "{first} and {second} contradict each other: {graph} on {hardware} at batch {batch} took {first_s} s and {second_s} s; leave out the one that is wrong"
     )]
     Contradiction {
         /// Name of the graph.
@@ -103,10 +103,10 @@ pub enum CostModelError {
         hardware: String,
         /// The batch size.
         batch: u64,
-        /// Number of the first record, from 1.
-        first: usize,
-        /// Number of the second record.
-        second: usize,
+        /// The first record: its number, or its file and line.
+        first: String,
+        /// The second record.
+        second: String,
         /// Median of the first, seconds.
         first_s: f64,
         /// Median of the second, seconds.

@@ -9,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
 use ledg_predictor::{NodeCost, PlatformInput};
-use ledg_template::TemplateSet;
 use ledg_template::hardware::Platform;
+use ledg_template::{NodeDescription, TemplateSet};
 
 use crate::bundle::{Bundle, BundleHeader};
-use crate::calibrate::{Calibration, SharedCalibration};
+use crate::calibrate::kinds::kind_of;
+use crate::calibrate::{Calibration, PlatformScale, SharedCalibration};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
@@ -79,7 +80,13 @@ impl PreparedGraph {
 
     fn costed(&self) -> Costed<'_> {
         let rows = &self.rows;
-        Costed { name: &self.described.name, class_of: rows.class_of(), counts: rows.counts(), known: &self.known }
+        Costed {
+            name: &self.described.name,
+            class_of: rows.class_of(),
+            counts: rows.counts(),
+            known: &self.known,
+            kinds: Kinds::Described(&self.described.nodes),
+        }
     }
 }
 
@@ -100,6 +107,38 @@ pub(crate) struct Costed<'a> {
     pub counts: &'a [f32],
     /// Whether a template covers each class.
     pub known: &'a [bool],
+    /// The kind of each node, looked at where a calibration tells kinds apart.
+    pub kinds: Kinds<'a>,
+}
+
+/// The kinds of a graph's nodes.
+#[derive(Clone, Copy)]
+pub(crate) enum Kinds<'a> {
+    /// To be read off descriptions.
+    Described(&'a [NodeDescription]),
+    /// By node.
+    Named(&'a [Arc<str>]),
+}
+
+impl Costed<'_> {
+    /// What one node of each class costs by a calibration that tells kinds apart, but for the platform's own factor.
+    fn by_kind(&self, costs: &[NodeCost], scale: &PlatformScale) -> Vec<NodeCost> {
+        let mut corrected = vec![None; costs.len()];
+        for (node, &class) in self.class_of.iter().enumerate() {
+            let class = class as usize;
+            // Nodes of a class have one description.
+            corrected[class].get_or_insert_with(|| match self.kinds {
+                Kinds::Described(nodes) => scale.of_kind(&kind_of(&nodes[node]), &costs[class]),
+                Kinds::Named(kinds) => scale.of_kind(&kinds[node], &costs[class]),
+            });
+        }
+        corrected.into_iter().zip(costs).map(|(corrected, cost)| corrected.unwrap_or(*cost)).collect()
+    }
+
+    /// Seconds of the whole graph.
+    fn total_s(&self, costs: &[NodeCost]) -> f64 {
+        costs.iter().zip(self.counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum()
+    }
 }
 
 impl CostModel {
@@ -322,9 +361,17 @@ impl CostModel {
         let n = ln.len() as f64;
         let mean = ln.iter().sum::<f64>() / n;
         let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let shift = self.calibration().and_then(|c| c.shift(&platform.name));
-        let calibrated = shift.is_some();
-        let mean = mean + shift.as_ref().map_or(0.0, |s| s.ln_scale);
+        let calibrated = self.calibration().and_then(|c| c.of(&platform.name));
+        let by_kind = match (&answers.classes, calibrated.filter(|c| !c.kinds.is_empty())) {
+            (Some(costs), Some(scale)) => Some(graph.by_kind(costs, scale)),
+            _ => None,
+        };
+        let costs = by_kind.as_ref().or(answers.classes.as_ref());
+        let shift = match (&by_kind, &answers.classes) {
+            (Some(corrected), Some(costs)) => (graph.total_s(corrected) / graph.total_s(costs)).ln(),
+            _ => 0.0,
+        };
+        let mean = mean + shift + calibrated.map_or(0.0, |c| c.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
             let why = "the estimate is not finite: a magnitude of the graph is out of range";
@@ -333,10 +380,10 @@ impl CostModel {
         let measured = self.has_measured(platform.device());
         let general =
             self.weights.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
-        let half = shift.and_then(|s| s.half_width(options.coverage, spread)).unwrap_or(general);
+        let half = calibrated.and_then(|c| c.half_width(options.coverage, spread)).unwrap_or(general);
         let all_known = graph.known.iter().all(|&k| k);
-        let classes = match &answers.classes {
-            Some(sum) if options.per_node || !all_known => Some(mean_costs(sum, latency_s, graph.counts)),
+        let classes = match costs {
+            Some(costs) if options.per_node || !all_known => Some(mean_costs(costs, latency_s, graph.counts)),
             _ => None,
         };
         let known = if all_known { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
@@ -345,7 +392,7 @@ impl CostModel {
             _ => Vec::new(),
         };
         let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
-        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, calibrated, nodes })
+        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, calibrated: calibrated.is_some(), nodes })
     }
 }
 

@@ -15,11 +15,12 @@ use ledg_predictor::{Answer, Executor, GraphRows, NodeInput, PriceScratch, Store
 use ledg_template::hardware::Platform;
 use ledg_template::{GraphView, Lowering, NodeDescription, OpId};
 
+use crate::calibrate::kinds::kind_of;
 use crate::edit::{Draft, Edit, Names};
 use crate::engine::{Answers, Engine, Platforms};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, PredictOptions};
-use crate::model::{CostModel, Costed, Targets};
+use crate::model::{CostModel, Costed, Kinds, Targets};
 
 /// A graph that is edited and asked about again and again, on fixed platforms. Owns all it needs; one thread at a time.
 pub struct Session {
@@ -51,6 +52,7 @@ struct Group {
     members: Vec<u32>,
     op: OpId,
     known: bool,
+    kind: Arc<str>,
     input: NodeInput,
 }
 
@@ -187,6 +189,7 @@ impl Session {
                 members: lowering.members(row).to_vec(),
                 op: lowering.op(row),
                 known: described.known,
+                kind: kind_of(&described).into(),
                 input: input(&self.model, &mut self.work.sentences, &described)?,
             });
         }
@@ -213,13 +216,22 @@ impl Session {
         let changed = base.changed(draft, lowering.fixed(), &elems);
         let mut inputs: Vec<Input> = Vec::with_capacity(lowering.n_kept());
         let mut known: Vec<bool> = Vec::with_capacity(lowering.n_kept());
+        let mut kinds: Vec<Arc<str>> = Vec::new();
+        // Kinds cost memory, and nothing but a calibration asks for them.
+        let wants_kinds = model.calibration().is_some();
         for row in 0..lowering.n_kept() {
             if let Some(group) = base.unchanged(&lowering, row, &order.given, &view, &changed) {
                 inputs.push(Input::Base(&group.input));
                 known.push(group.known);
+                if wants_kinds {
+                    kinds.push(Arc::clone(&group.kind));
+                }
             } else if let Some(described) = describer.templates().describe_row(&lowering, row, &elems) {
                 inputs.push(Input::New(input(model, &mut work.sentences, &described)?));
                 known.push(described.known);
+                if wants_kinds {
+                    kinds.push(kind_of(&described).into());
+                }
             }
         }
         run(executor, &inputs, &lowering.relations, work)?;
@@ -233,6 +245,7 @@ impl Session {
             class_of: work.rows.class_of(),
             counts: work.rows.counts(),
             known: &work.known,
+            kinds: Kinds::Named(&kinds),
         };
         let mut estimates = Vec::with_capacity(targets.raw.len());
         for (i, (raw, &batch)) in targets.raw.iter().zip(&targets.batches).enumerate() {

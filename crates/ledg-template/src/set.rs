@@ -1,9 +1,9 @@
 //! A set of templates: the built-in files and any that are added.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
-use ledg_graph::OpType;
+use ledg_graph::{Graph, OpType};
 use sha2::{Digest, Sha256};
 
 use crate::describe::UNKNOWN_CLASS;
@@ -30,6 +30,8 @@ pub struct TemplateSet {
     /// Class -> its documentation.
     classes: IndexMap<String, String>,
     formulas: Formulas,
+    /// Domains of the operators of compiled plans.
+    plan_domains: BTreeSet<String>,
     hash: Sha256,
 }
 
@@ -42,6 +44,9 @@ impl TemplateSet {
         let mut set = TemplateSet::empty();
         for (origin, text) in crate::builtin::FILES {
             set.add(origin, text)?;
+        }
+        for (domain, origin, text) in crate::builtin::PLAN_FILES {
+            set = set.with_plan_operators(domain, origin, text)?;
         }
         Ok(set)
     }
@@ -58,6 +63,7 @@ impl TemplateSet {
             declared: IndexMap::new(),
             classes: IndexMap::new(),
             formulas: Formulas::default(),
+            plan_domains: BTreeSet::new(),
             hash,
         }
     }
@@ -70,6 +76,36 @@ impl TemplateSet {
     pub fn with_toml(mut self, origin: &str, text: &str) -> Result<TemplateSet, TemplateError> {
         self.add(origin, text)?;
         Ok(self)
+    }
+
+    /// The set with the operators of an engine's compiled plans, which are all of one domain that the set does not have.
+    ///
+    /// Nothing that the set says of other graphs changes, so its [`fingerprint`](Self::fingerprint) does not either: a
+    /// model that was trained with the set stays valid. A graph with such operators is known at its own batch size only,
+    /// as a plan is made for one; see [`is_plan`](Self::is_plan).
+    ///
+    /// # Errors
+    /// As [`with_toml`](Self::with_toml); also declarations other than operators of `domain`.
+    pub fn with_plan_operators(mut self, domain: &str, origin: &str, text: &str) -> Result<TemplateSet, TemplateError> {
+        let hash = self.hash.clone();
+        let before = self.declared.len();
+        self.add(origin, text)?;
+        for (what, name) in self.declared.keys().skip(before) {
+            if *what != "operator" || parse_op(name).domain != domain {
+                let (origin, name) = (origin.to_owned(), name.clone());
+                let why = "a set of plan operators declares operators of its own domain and nothing else";
+                return Err(TemplateError::BadName { origin, what, name, why });
+            }
+        }
+        self.hash = hash;
+        self.plan_domains.insert(domain.to_owned());
+        Ok(self)
+    }
+
+    /// Whether a graph is a compiled plan: whether any of its operators came by
+    /// [`with_plan_operators`](Self::with_plan_operators).
+    pub fn is_plan(&self, graph: &Graph) -> bool {
+        !self.plan_domains.is_empty() && graph.nodes().iter().any(|n| self.plan_domains.contains(&n.op.domain))
     }
 
     fn add(&mut self, origin: &str, text: &str) -> Result<(), TemplateError> {

@@ -8,6 +8,7 @@ mod config;
 mod data;
 mod evaluate;
 mod files;
+mod host_calibration;
 mod metrics;
 mod optimizer;
 mod prepare;
@@ -91,6 +92,42 @@ enum Command {
         #[arg(long, default_value = "runs")]
         runs: PathBuf,
     },
+    /// Make the folder of a host, for `data.hosts`, of what `ledg-cost measure` recorded.
+    ///
+    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output data/hosts/zen3
+    PackHost {
+        /// The records.
+        #[arg(long)]
+        records: PathBuf,
+        /// The folder of the plans' graphs.
+        #[arg(long)]
+        graphs: PathBuf,
+        /// The hardware file.
+        #[arg(long)]
+        hardware: PathBuf,
+        /// The folder to write.
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
+    ///
+    /// Example: ledg-train host-calibration data/hosts/zen3 --output docs/results/host-calibration.md
+    HostCalibration {
+        /// The folder of the host.
+        host: PathBuf,
+        /// A bundle to calibrate instead of the one compiled in.
+        #[arg(long)]
+        bundle: Option<PathBuf>,
+        /// Numbers of records to calibrate with.
+        #[arg(long, value_delimiter = ',', default_value = "0,5,20,50")]
+        numbers: Vec<usize>,
+        /// Sets of records that are drawn for every number and part.
+        #[arg(long, default_value_t = 10)]
+        draws: u64,
+        /// Also write the table to this Markdown file.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -115,6 +152,15 @@ fn main() -> Result<()> {
         Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {
             let intervals = [Experiment::load(&intervals)?, Experiment::load(&unmeasured_intervals)?];
             bundle::make(&Experiment::load(&config)?, &intervals, &runs, &output)
+        }
+        Command::PackHost { records, graphs, hardware, output } => {
+            print!("{}", data::host::pack(&records, &graphs, &hardware, &output)?);
+            Ok(())
+        }
+        Command::HostCalibration { host, bundle, numbers, draws, output } => {
+            let text = host_calibration::report(&host, bundle.as_deref(), &numbers, draws)?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
     }
 }

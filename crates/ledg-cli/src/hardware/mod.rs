@@ -1,6 +1,7 @@
-//! `ledg-cost hardware`: list, show, check.
+//! `ledg-cost hardware`: list, show, detect, check.
 
 mod check;
+mod detect;
 mod list;
 mod show;
 
@@ -12,11 +13,12 @@ use crate::Outcome;
 use crate::args::{HardwareArgs, HardwareCommand};
 use crate::console::Console;
 
-/// Lists, shows or checks.
+/// Lists, shows, detects or checks.
 pub fn run(command: &HardwareCommand, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
     match command {
         HardwareCommand::List { format, registry: args } => list::run(&registry(args)?, *format, out),
         HardwareCommand::Show { hardware, registry: args } => show::run(&resolve(&registry(args)?, hardware)?, out),
+        HardwareCommand::Detect { name } => detect::run(name.as_deref(), out),
         HardwareCommand::Check { files, registry: args } => check::run(registry(args)?, files, out, console),
     }
 }

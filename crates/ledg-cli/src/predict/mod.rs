@@ -7,24 +7,20 @@ mod platforms;
 mod rows;
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use ledg_cost_model::template::TemplateSet;
-use ledg_cost_model::{CostModel, PredictOptions};
+use ledg_cost_model::PredictOptions;
 
 use crate::Outcome;
 use crate::args::{Cli, PredictArgs, RowFormat};
+use crate::bundle::cost_model;
 use crate::console::Console;
-use crate::model_file::read_bytes;
 use engine::{Ask, Engine, Job};
 use platforms::Platforms;
 use rows::RowWriter;
 
-/// Most bytes of a bundle.
-const MAX_BUNDLE_BYTES: u64 = 1 << 30;
 /// Most distinct errors that are written to stderr; rows have all.
 const MAX_ERRORS: usize = 10;
 
@@ -39,10 +35,7 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
         (Some(file), Some(graphs)) => jobs::read(file, graphs, &mut platforms, console)?,
         _ => product(args, &mut platforms)?,
     };
-    let model = match &args.bundle {
-        Some(file) => load(file)?,
-        None => CostModel::default_model()?,
-    };
+    let model = cost_model(args.bundle.as_deref())?;
     let with_bar;
     let console = if args.jobs.is_some() {
         with_bar = Console::with_bar(jobs.len(), "rows");
@@ -91,9 +84,4 @@ fn product(args: &PredictArgs, platforms: &mut Platforms) -> anyhow::Result<Vec<
         }
     }
     Ok(jobs)
-}
-
-fn load(file: &Path) -> anyhow::Result<Arc<CostModel>> {
-    let bytes = read_bytes(file, MAX_BUNDLE_BYTES)?;
-    Ok(Arc::new(CostModel::from_bytes(&bytes, &file.display().to_string(), TemplateSet::builtin()?)?))
 }

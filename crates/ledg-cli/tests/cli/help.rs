@@ -16,13 +16,16 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 9] = [
+    let paths: [&[&str]; 12] = [
         &[],
         &["predict"],
         &["hardware"],
         &["hardware", "list"],
         &["hardware", "show"],
         &["hardware", "check"],
+        &["hardware", "detect"],
+        &["measure"],
+        &["calibrate"],
         &["explain"],
         &["graph"],
         &["completions"],

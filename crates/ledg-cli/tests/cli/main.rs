@@ -1,6 +1,7 @@
 //! The command `ledg-cost` from outside: what it prints, what it refuses, how it exits.
 
 mod bundle;
+mod calibrate;
 mod errors;
 mod explain;
 mod hardware;
@@ -8,3 +9,4 @@ mod help;
 mod jobs;
 mod predict;
 mod support;
+mod tract;
