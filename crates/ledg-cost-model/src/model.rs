@@ -327,8 +327,7 @@ impl CostModel {
         let mean = mean + shift.as_ref().map_or(0.0, |s| s.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
-            let why = "the estimate is not finite: a magnitude of the graph is out of range";
-            return Err(CostModelError::Bundle { origin: graph.name.to_owned(), why: why.into() });
+            return Err(CostModelError::NotFinite { graph: graph.name.to_owned() });
         }
         let measured = self.has_measured(platform.device());
         let general =
