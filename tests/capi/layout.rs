@@ -36,6 +36,10 @@ fn layouts() -> String {
         ledg_predict_opts { struct_size, coverage, threads, flags, cancel }
         ledg_columns { struct_size, len, latency_s, lo_s, hi_s, known, spread, evidence, status }
         ledg_node_columns { struct_size, len, latency_s, compute_s, issue_s, memory_s, launch_s, known }
+        ledg_edit {
+            kind, dtype, node, value, replaces, domain, op, attrs, n_attrs, inputs, n_inputs, dims, rank, reserved
+        }
+        ledg_candidate { edits, n_edits }
     }
 }
 
@@ -74,6 +78,9 @@ fn python_and_rust_agree() {
         ("PredictOpts", "ledg_predict_opts"),
         ("Columns", "ledg_columns"),
         ("NodeColumns", "ledg_node_columns"),
+        ("Attr", "ledg_attr"),
+        ("Edit", "ledg_edit"),
+        ("Candidate", "ledg_candidate"),
     ];
     for (class, name) in pairs {
         let start = format!("class {class}(ctypes.Structure)");

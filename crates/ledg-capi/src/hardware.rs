@@ -1,5 +1,6 @@
 //! The registry of hardware, plugins, and single platforms.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use ledg_cost_model::{HardwareRegistry, Platform};
 
 use crate::error::ledg_error;
 use crate::guard;
-use crate::pointers::{check, free, give, handle, handle_mut};
+use crate::pointers::{free, handle, handle_mut, make};
 use crate::status::{Failure, LEDG_E_IO, LEDG_E_LIMIT, LEDG_E_PARSE, Result, fail, ledg_status};
 use crate::text::ledg_str;
 
@@ -46,6 +47,15 @@ impl ledg_registry {
 
     fn list(&mut self) {
         self.names = self.hardware.devices().filter_map(|d| CString::new(d.name.as_str()).ok()).collect();
+    }
+
+    /// Adds all of something or, on an error, nothing.
+    fn grow(&mut self, add: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let mut grown = self.clone();
+        add(&mut grown)?;
+        grown.list();
+        *self = grown;
+        Ok(())
     }
 
     fn add_templates(&mut self, files: Vec<(String, String)>) -> Result<()> {
@@ -97,23 +107,17 @@ fn read_templates(dir: &Path) -> Result<Vec<(String, String)>> {
 }
 
 impl ledg_hw {
-    fn new(platform: Platform) -> Result<Self> {
+    fn new(platform: Platform) -> Self {
         let name = CString::new(platform.to_string()).unwrap_or_default();
-        Ok(ledg_hw { platform: Arc::new(platform), name })
+        ledg_hw { platform: Arc::new(platform), name }
     }
 }
 
 /// Makes a registry that holds the built-in hardware. The caller owns `*out`; free it with `ledg_registry_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_new(out: *mut *mut ledg_registry, err: *mut *mut ledg_error) -> ledg_status {
-    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
-    unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            give(out, ledg_registry::builtin());
-            Ok(())
-        })
-    }
+    // SAFETY: the header's contract of outputs.
+    unsafe { make(out, err, || Ok(ledg_registry::builtin())) }
 }
 
 /// Adds a plugin's folder: `hardware/` with data sheets (`*.toml`, subfolders included) and `templates/` with operator
@@ -130,11 +134,7 @@ pub unsafe extern "C" fn ledg_registry_add_dir(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            let mut grown = registry.clone();
-            grown.add_dir(Path::new(path.get("path")?))?;
-            grown.list();
-            *registry = grown;
-            Ok(())
+            registry.grow(|r| r.add_dir(Path::new(path.get("path")?)))
         })
     }
 }
@@ -151,11 +151,7 @@ pub unsafe extern "C" fn ledg_registry_add_toml(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            let mut grown = registry.clone();
-            grown.hardware.add_toml_str(origin.get("origin")?, text.get("text")?)?;
-            grown.list();
-            *registry = grown;
-            Ok(())
+            registry.grow(|r| Ok(r.hardware.add_toml_str(origin.get("origin")?, text.get("text")?)?))
         })
     }
 }
@@ -206,14 +202,11 @@ pub unsafe extern "C" fn ledg_registry_get(
     out: *mut *mut ledg_hw,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    // SAFETY: the header's contract of handles and strings.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let registry = handle(registry, "registry")?;
-            check(out, "out")?;
-            let hw = ledg_hw::new(registry.hardware.resolve(spec.get("spec")?)?)?;
-            give(out, hw);
-            Ok(())
+            Ok(ledg_hw::new(registry.hardware.resolve(spec.get("spec")?)?))
         })
     }
 }
@@ -223,6 +216,18 @@ pub unsafe extern "C" fn ledg_registry_get(
 pub unsafe extern "C" fn ledg_registry_free(registry: *mut ledg_registry) {
     // SAFETY: NULL or a registry that this library made and the caller frees once, by the contract of handles.
     unsafe { free(registry) }
+}
+
+/// The hardware of a registry, or the built-in hardware for NULL.
+///
+/// # Safety
+/// The header's contract of handles.
+pub(crate) unsafe fn or_builtin<'a>(registry: *const ledg_registry) -> Result<Cow<'a, HardwareRegistry>> {
+    if registry.is_null() {
+        return Ok(Cow::Owned(HardwareRegistry::builtin()));
+    }
+    // SAFETY: the caller's promise is ours.
+    Ok(Cow::Borrowed(unsafe { &handle(registry, "registry")?.hardware }))
 }
 
 #[derive(serde::Deserialize)]
@@ -241,14 +246,10 @@ pub unsafe extern "C" fn ledg_hw_from_toml(
     out: *mut *mut ledg_hw,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    // SAFETY: the header's contract of handles and strings.
     unsafe {
-        guard::call(err, || {
-            let mut hardware = match registry.is_null() {
-                true => HardwareRegistry::builtin(),
-                false => handle(registry, "registry")?.hardware.clone(),
-            };
-            check(out, "out")?;
+        make(out, err, || {
+            let mut hardware = or_builtin(registry)?.into_owned();
             let (text, runtime) = (text.get("text")?, runtime.get("runtime")?);
             hardware.add_toml_str("(text)", text)?;
             let name = toml::from_str::<Named>(text).map_err(|_| Failure {
@@ -256,8 +257,7 @@ pub unsafe extern "C" fn ledg_hw_from_toml(
                 message: "`text`: it is no data sheet of a device: it has no `name`".into(),
             })?;
             let spec = if runtime.is_empty() { name.name } else { format!("{}:{runtime}", name.name) };
-            give(out, ledg_hw::new(hardware.resolve(&spec)?)?);
-            Ok(())
+            Ok(ledg_hw::new(hardware.resolve(&spec)?))
         })
     }
 }

@@ -10,7 +10,7 @@ pub const LEDG_ABI_MAJOR: u32 = 1;
 
 /// Minor version of the ABI that this header describes. A library with a higher minor version of the same major version
 /// serves every older caller.
-pub const LEDG_ABI_MINOR: u32 = 0;
+pub const LEDG_ABI_MINOR: u32 = 1;
 
 /// The ABI version of the library that is loaded: `major << 16 | minor`.
 #[unsafe(no_mangle)]

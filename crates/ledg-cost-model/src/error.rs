@@ -66,6 +66,15 @@ pub enum CostModelError {
         /// What is wrong with it.
         why: String,
     },
+    /// A session of a model with the paper's readout.
+    #[error("the model has the paper's readout, of which there is no incremental form: ask it whole graphs")]
+    NoSessions,
+    /// Sizes or rates so large that the estimate is not a number.
+    #[error("graph `{graph}`: the estimate is not finite: a magnitude of the graph is out of range")]
+    NotFinite {
+        /// Name of the graph.
+        graph: String,
+    },
     /// A session of a graph that is not at batch 1.
     #[error("graph `{graph}`: {why}")]
     Session {

@@ -85,7 +85,7 @@ impl PreparedGraph {
             class_of: rows.class_of(),
             counts: rows.counts(),
             known: &self.known,
-            kinds: Kinds::Described(&self.described.nodes),
+            nodes: &self.described.nodes,
         }
     }
 }
@@ -107,17 +107,8 @@ pub(crate) struct Costed<'a> {
     pub counts: &'a [f32],
     /// Whether a template covers each class.
     pub known: &'a [bool],
-    /// The kind of each node, looked at where a calibration tells kinds apart.
-    pub kinds: Kinds<'a>,
-}
-
-/// The kinds of a graph's nodes.
-#[derive(Clone, Copy)]
-pub(crate) enum Kinds<'a> {
-    /// To be read off descriptions.
-    Described(&'a [NodeDescription]),
-    /// By node.
-    Named(&'a [Arc<str>]),
+    /// The description of each node, looked at where a calibration tells kinds apart.
+    pub nodes: &'a [NodeDescription],
 }
 
 impl Costed<'_> {
@@ -127,10 +118,7 @@ impl Costed<'_> {
         for (node, &class) in self.class_of.iter().enumerate() {
             let class = class as usize;
             // Nodes of a class have one description.
-            corrected[class].get_or_insert_with(|| match self.kinds {
-                Kinds::Described(nodes) => scale.of_kind(&kind_of(&nodes[node]), &costs[class]),
-                Kinds::Named(kinds) => scale.of_kind(&kinds[node], &costs[class]),
-            });
+            corrected[class].get_or_insert_with(|| scale.of_kind(&kind_of(&self.nodes[node]), &costs[class]));
         }
         corrected.into_iter().zip(costs).map(|(corrected, cost)| corrected.unwrap_or(*cost)).collect()
     }
@@ -374,8 +362,7 @@ impl CostModel {
         let mean = mean + shift + calibrated.map_or(0.0, |c| c.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
-            let why = "the estimate is not finite: a magnitude of the graph is out of range";
-            return Err(CostModelError::Bundle { origin: graph.name.to_owned(), why: why.into() });
+            return Err(CostModelError::NotFinite { graph: graph.name.to_owned() });
         }
         let measured = self.has_measured(platform.device());
         let general =

@@ -34,6 +34,7 @@ mod fusion;
 pub mod hardware;
 mod lower;
 mod operator;
+mod part;
 mod sentence;
 mod set;
 mod view;

@@ -1,6 +1,7 @@
 //! A set of templates: the built-in files and any that are added.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use ledg_graph::{Graph, OpType};
@@ -12,6 +13,7 @@ use crate::features::FEATURE_SCHEMA;
 use crate::formula::Formulas;
 use crate::fusion::Fusion;
 use crate::operator::{FileWire, Operator, parse_op};
+use crate::part::Neighbours;
 
 /// The version of the format of template files.
 pub const TEMPLATE_SCHEMA: u32 = 1;
@@ -25,6 +27,8 @@ pub struct TemplateSet {
     /// By [`OpId`]: the operator's template.
     by_id: Vec<Option<usize>>,
     fusions: Vec<Fusion>,
+    /// Worked out when it is first asked for.
+    neighbours: OnceLock<Neighbours>,
     /// Who declared what: (kind, name) -> file.
     declared: IndexMap<(&'static str, String), String>,
     /// Class -> its documentation.
@@ -60,6 +64,7 @@ impl TemplateSet {
             ids: OpIds::default(),
             by_id: Vec::new(),
             fusions: Vec::new(),
+            neighbours: OnceLock::new(),
             declared: IndexMap::new(),
             classes: IndexMap::new(),
             formulas: Formulas::default(),
@@ -163,6 +168,7 @@ impl TemplateSet {
         for (id, &operator) in ids.into_iter().zip(self.by_op.values()) {
             self.by_id[id.0 as usize] = Some(operator);
         }
+        self.neighbours = OnceLock::new();
         // What was parsed is hashed, not the text: comments and layout do not matter, an absent key and a null one differ not.
         self.hash.update(format!("{file:?}"));
         Ok(())
@@ -220,6 +226,10 @@ impl TemplateSet {
 
     pub(crate) fn fusions(&self) -> &[Fusion] {
         &self.fusions
+    }
+
+    pub(crate) fn neighbours(&self) -> &Neighbours {
+        self.neighbours.get_or_init(|| Neighbours::of(&self.fusions, self.n_ids()))
     }
 
     /// The number of an operator within this set.

@@ -65,7 +65,7 @@ pub fn report(experiment: &Experiment, config: &Path, runs: &Path) -> Result<Str
     writeln!(out, "# {}\n\n{}\n", experiment.name, experiment.about)?;
     let command = format!("ledg-train fit {0} && ledg-train eval {0}", config.display());
     writeln!(out, "Made by `{command}`; seeds {:?}, {} runs.", experiment.seeds, results.len())?;
-    provenance(&mut out, &results)?;
+    provenance(&mut out, experiment, &results)?;
     errors(&mut out, experiment, &data, &results)?;
     let predictions = ensemble(&results);
     if predictions.is_empty() {
@@ -79,14 +79,19 @@ pub fn report(experiment: &Experiment, config: &Path, runs: &Path) -> Result<Str
     Ok(out)
 }
 
-fn provenance(out: &mut String, results: &[RunResult]) -> Result<()> {
+fn provenance(out: &mut String, experiment: &Experiment, results: &[RunResult]) -> Result<()> {
     let Some(first) = results.first() else { return Ok(()) };
     let minutes = results.iter().map(|r| r.train_s).sum::<f64>() / 60.0;
     let validation: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
+    let chosen_on = match experiment.split {
+        SplitConfig::Hardware { .. } => "graphs",
+        SplitConfig::Families { .. } | SplitConfig::None { .. } => "families",
+        SplitConfig::Operator { .. } | SplitConfig::Stage { .. } => "groups",
+    };
     writeln!(
         out,
         "Trained on {}, {minutes:.0} thread-minutes in all, revision {}; {} parameters; data {}, settings {}. \
-         Checkpoints chosen on validation families (MAPE {:.1} %).\n",
+         Checkpoints chosen on validation {chosen_on} (MAPE {:.1} %).\n",
         first.machine,
         first.git,
         first.n_parameters,
