@@ -84,7 +84,7 @@ fn provenance(out: &mut String, experiment: &Experiment, results: &[RunResult]) 
     let minutes = results.iter().map(|r| r.train_s).sum::<f64>() / 60.0;
     let validation: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
     let chosen_on = match experiment.split {
-        SplitConfig::Hardware { .. } => "graphs",
+        SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. } => "graphs",
         SplitConfig::Families { .. } | SplitConfig::None { .. } => "families",
         SplitConfig::Operator { .. } | SplitConfig::Stage { .. } => "groups",
     };
