@@ -201,6 +201,12 @@ impl CostModel {
         self.weights.measured.contains(device)
     }
 
+    /// Whether the training data contained a node of that sentence. What it did not contain is estimated from its
+    /// neighbours in the language model and its numbers.
+    pub fn has_trained_on(&self, sentence: &str) -> bool {
+        self.weights.encoder.in_table(sentence)
+    }
+
     /// The encoder, with what it has embedded so far.
     pub fn encoder(&self) -> &Encoder {
         &self.weights.encoder

@@ -16,15 +16,18 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 9] = [
+    let paths: [&[&str]; 12] = [
         &[],
         &["predict"],
+        &["compare"],
+        &["report"],
         &["hardware"],
         &["hardware", "list"],
         &["hardware", "show"],
         &["hardware", "check"],
         &["explain"],
         &["graph"],
+        &["man"],
         &["completions"],
     ];
     for path in paths {
