@@ -1,13 +1,16 @@
 "use strict";
 // The roofline of the chosen device, and where the nodes are under it: work per byte against work per second.
 
-const MARGIN = { left: 64, right: 16, top: 16, bottom: 44 };
+const MARGIN = { left: 60, right: 26, top: 20, bottom: 44 };
 
 /** Nodes that do arithmetic and move bytes. */
 const plotted = () => times.nodes.filter((node) => node.flops > 0 && node.bytes > 0 && node.time > 0);
 
 const decades = (lo, hi) =>
   Array.from({ length: Math.round(Math.log10(hi / lo)) + 1 }, (_, k) => lo * 10 ** k);
+
+/** A power of ten with a prefix: `0.1`, `10`, `1 k`, `100 G`. */
+const tick = (value) => count(value).replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
 
 function scale(values, from, to) {
   const lo = 10 ** Math.floor(Math.log10(Math.min(...values)));
@@ -35,11 +38,11 @@ function drawRoofline() {
   const everyX = width < 520 ? 2 : 1;
   decades(x.lo, x.hi).forEach((value, k) => {
     grid.push(svg("line", { class: "grid", x1: x.at(value), x2: x.at(value), y1: MARGIN.top, y2: height - MARGIN.bottom }));
-    if (k % everyX === 0) grid.push(svg("text", { x: x.at(value), y: height - MARGIN.bottom + 16, "text-anchor": "middle" }, count(value)));
+    if (k % everyX === 0) grid.push(svg("text", { x: x.at(value), y: height - MARGIN.bottom + 16, "text-anchor": "middle" }, tick(value)));
   });
   for (const value of decades(y.lo, y.hi)) {
     grid.push(svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y.at(value), y2: y.at(value) }));
-    grid.push(svg("text", { x: MARGIN.left - 6, y: y.at(value) + 4, "text-anchor": "end" }, count(value)));
+    grid.push(svg("text", { x: MARGIN.left - 6, y: y.at(value) + 4, "text-anchor": "end" }, tick(value)));
   }
   grid.push(svg("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 8, "text-anchor": "middle" }, "FLOP per byte moved"));
   grid.push(svg("text", { x: 14, y: height / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${height / 2})` }, "FLOP per second"));
@@ -49,18 +52,18 @@ function drawRoofline() {
     return `M${x.at(start)} ${y.at(Math.min(flops, start * bandwidth))}L${x.at(knee)} ${y.at(Math.min(flops, knee * bandwidth))}L${x.at(x.hi)} ${y.at(Math.min(flops, x.hi * bandwidth))}`;
   };
   const level = (flops) => `M${x.at(Math.min(flops / bandwidth, x.hi))} ${y.at(flops)}L${x.at(x.hi)} ${y.at(flops)}`;
-  const label = (flops, text, below) => svg("text", { class: "roof-label", x: width - MARGIN.right - 4, y: y.at(flops) + (below ? 16 : -6), "text-anchor": "end" }, text);
-  const roofs = [
-    svg("path", { class: "roof", d: roof(device.matmul_flops) }),
-    label(device.matmul_flops, `matrix units ${count(device.matmul_flops)}FLOP/s`, true),
-  ];
+  // The lowest line's words stand below it at the left of the others', so that lines close to each other stay readable.
+  const label = (flops, text, { below = false, left = 0 }) =>
+    svg("text", { class: "roof-label", x: width - MARGIN.right - 4 - left, y: y.at(flops) + (below ? 16 : -6), "text-anchor": "end" }, text);
+  const roofs = [svg("path", { class: "roof", d: roof(device.matmul_flops) })];
+  const labels = [label(device.matmul_flops, `matrix units ${count(device.matmul_flops)}FLOP/s`, { below: true })];
   if (device.peak_flops > device.matmul_flops * 1.05) {
     roofs.push(svg("path", { class: "peak", d: level(device.peak_flops) }));
-    roofs.push(label(device.peak_flops, `data sheet ${count(device.peak_flops)}FLOP/s`, false));
+    labels.push(label(device.peak_flops, `data sheet ${count(device.peak_flops)}FLOP/s`, {}));
   }
   if (device.vector_flops < device.matmul_flops * 0.8) {
     roofs.push(svg("path", { class: "peak", d: level(device.vector_flops) }));
-    roofs.push(label(device.vector_flops, `other arithmetic ${count(device.vector_flops)}FLOP/s`, true));
+    labels.push(label(device.vector_flops, `other arithmetic ${count(device.vector_flops)}FLOP/s`, { below: true, left: y.at(device.vector_flops) - y.at(device.matmul_flops) < 18 ? 165 : 0 }));
   }
   // Large ones first, so that small ones stay visible.
   const dots = [...nodes].sort((a, b) => b.time - a.time).map((n) =>
@@ -72,7 +75,7 @@ function drawRoofline() {
       onclick: () => choose({ node: n.index }),
     }, svg("title", {}, `${n.name}: ${n.sentence}, ${duration(n.time)}, bound by ${n.bound}`)));
   place.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-labelledby": "h-roofline", "aria-describedby": "roofline-text" },
-    ...grid, ...roofs, ...dots));
+    ...grid, ...roofs, ...dots, ...labels));
 }
 
 /** The plot in words, for who cannot see it. */

@@ -157,7 +157,7 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     write!(out, "{}", bars::chart(&answered.collect::<Vec<_>>(), bars::terminal_columns()))?;
     let close = rows.iter().skip(1).filter(|r| r.overlaps_fastest == Some(true)).count();
     if close > 0 {
-        writeln!(out, "\nThe intervals of {close} more overlap the fastest one's: their order is not certain.")?;
+        writeln!(out, "\n{close} more could be the fastest: the intervals overlap.")?;
     }
     let mut named = rows.iter().filter(|r| r.platform.as_ref().is_some_and(|p| *p != r.hardware)).peekable();
     if named.peek().is_some() {
