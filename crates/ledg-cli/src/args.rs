@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ledg_cost_model::graph::Limits;
 
+pub use crate::compare::args::CompareArgs;
+pub use crate::man::ManArgs;
+pub use crate::report::args::ReportArgs;
+
 /// Exit code when nothing could be answered.
 pub const EXIT_FAILED: u8 = 1;
 /// Exit code when some rows were answered and some were not. Code 2 is clap's, for a command line it cannot read.
@@ -22,6 +26,8 @@ const EXAMPLES: &str = "\
 Examples:
   ledg-cost predict resnet18.onnx --hardware t4
   ledg-cost hardware list
+  ledg-cost compare resnet18.onnx --hardware t4,rtx3090,rtx4090
+  ledg-cost report resnet18.onnx --hardware t4,rtx4090 -o report.html
   ledg-cost explain resnet18.onnx
   source <(ledg-cost completions bash)";
 
@@ -31,6 +37,7 @@ Examples:
   ledg-cost predict bert.onnx --dim batch=8 --dim sequence=128 --hardware a100 --format json
   ledg-cost predict resnet18.onnx --hardware my-chip.toml:fp16 --batch 32 --per-node
   ledg-cost predict --jobs jobs.csv --graphs models/ --format csv > answers.csv
+  ledg-cost predict --jobs jobs.csv --graphs models/ --format csv -o answers.csv --resume
 
 Hardware:
   DEVICE[:RUNTIME]. DEVICE is a name or alias (see `ledg-cost hardware list`) or the path of a
@@ -49,7 +56,10 @@ Jobs:
   gives one answer, in the same order. graph is a file under --graphs, with or without its .onnx
   or .json. hardware is as above; the path of a .toml file is tried from the folder of the jobs
   file, then from the working directory. An empty batch is the graph's own. A row that fails
-  reports its error and the rest go on.
+  reports its error and the rest go on. On a terminal stderr shows how far it is.
+
+  With --output the rows go to FILE.partial, which becomes FILE when all are there. A run that was
+  stopped is continued by the same command with --resume: what was answered stays.
 
 Exit codes:
   0  all rows were answered
@@ -167,6 +177,10 @@ pub struct Cli {
 pub enum Command {
     /// Estimate the latency of models on hardware.
     Predict(PredictArgs),
+    /// Compare hardware for a model: a table and bars, fastest first.
+    Compare(CompareArgs),
+    /// Write a page that shows where the time goes, to be opened in a browser.
+    Report(ReportArgs),
     /// Measure models on this machine, run by tract.
     Measure(MeasureArgs),
     /// Fit the model to measured records of your own, into a bundle that `--bundle` takes.
@@ -178,6 +192,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a model as JSON in ledg's wire format.
     Graph(GraphArgs),
+    /// Write the manual page, or all of them into a folder.
+    Man(ManArgs),
     /// Write a completion script for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -259,6 +275,12 @@ pub struct PredictArgs {
     /// The folder that the graphs of the jobs are in.
     #[arg(long, value_name = "DIR", requires = "jobs")]
     pub graphs: Option<PathBuf>,
+    /// Write the answers to the jobs to this file, which appears when it is complete.
+    #[arg(short, long, value_name = "FILE", requires = "jobs")]
+    pub output: Option<PathBuf>,
+    /// Go on where an earlier run with the same output was stopped.
+    #[arg(long, requires = "output")]
+    pub resume: bool,
     /// Also give the cost of every node.
     #[arg(long)]
     pub per_node: bool,
@@ -463,7 +485,7 @@ fn parse_dim(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), size))
 }
 
-fn parse_coverage(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_coverage(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
         _ => Err("expected a share strictly between 0 and 1, such as 0.9".into()),

@@ -18,7 +18,7 @@ impl Console {
     /// With a bar of that many steps; it shows on a terminal only.
     pub fn with_bar(steps: usize, unit: &str) -> Self {
         let bar = ProgressBar::new(steps as u64);
-        let template = format!("{{bar:30}} {{pos}} of {{len}} {unit}, {{elapsed}} gone, {{eta}} to go");
+        let template = format!("{{bar:30}} {{pos}} of {{len}} {unit}, {{per_sec}}, {{elapsed}} gone, {{eta}} to go");
         // A template that does not parse leaves the default look.
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
@@ -29,6 +29,12 @@ impl Console {
     /// One step is done.
     pub fn step(&self) {
         self.bar.inc(1);
+    }
+
+    /// That many steps were done before.
+    pub fn skip(&self, steps: usize) {
+        self.bar.set_position(steps as u64);
+        self.bar.reset_eta();
     }
 
     /// Removes the bar.

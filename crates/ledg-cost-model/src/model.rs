@@ -29,6 +29,30 @@ static DEFAULT_BUNDLE: &[u8] = include_bytes!("../assets/default.ledg");
 pub const MAX_BUNDLE_BYTES: u64 = 1 << 30;
 
 /// A trained model. Immutable; cheap to clone, as clones share the weights.
+///
+/// ```
+/// use ledg_cost_model::graph::{Attrs, DType, GraphBuilder, OpType};
+/// use ledg_cost_model::{CostModel, HardwareRegistry, PredictOptions};
+/// let mut b = GraphBuilder::new("toy");
+/// let x = b.input("x", DType::F32, &[1, 64, 56, 56]);
+/// let w = b.weight("w", DType::F32, &[64, 64, 1, 1]);
+/// let y = b.activation("y", DType::F32, Some(&[1, 64, 56, 56]));
+/// b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+/// b.output(y);
+/// let graph = b.finish()?;
+///
+/// let model = CostModel::default_model()?;
+/// let registry = HardwareRegistry::builtin();
+/// let on = [(registry.resolve("rtx4090:amp")?, 64), (registry.resolve("t4")?, 64)];
+/// let prepared = model.prepare(&graph)?;
+/// let options = PredictOptions { per_node: true, ..PredictOptions::default() };
+/// for estimate in model.predict(&prepared, &on, &options)? {
+///     assert!(estimate.lo_s < estimate.latency_s && estimate.latency_s < estimate.hi_s);
+///     assert_eq!(estimate.nodes.len(), 1);
+/// }
+/// assert!(model.has_measured("nvidia-rtx-4090") && !model.has_measured("nvidia-t4"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct CostModel {
     weights: Arc<Weights>,
@@ -226,6 +250,12 @@ impl CostModel {
     /// Whether the training data measured that device; others are estimated from their data sheets.
     pub fn has_measured(&self, device: &str) -> bool {
         self.weights.measured.contains(device)
+    }
+
+    /// Whether the training data contained a node of that sentence. What it did not contain is estimated from its
+    /// neighbours in the language model and its numbers.
+    pub fn has_trained_on(&self, sentence: &str) -> bool {
+        self.weights.encoder.in_table(sentence)
     }
 
     /// The encoder, with what it has embedded so far.

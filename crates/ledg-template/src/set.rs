@@ -75,6 +75,25 @@ impl TemplateSet {
 
     /// The set with the declarations of one more file, e.g. a vendor's.
     ///
+    /// ```
+    /// use ledg_graph::OpType;
+    /// use ledg_template::TemplateSet;
+    /// let lut = r#"
+    ///     schema = 1
+    ///     [[operator]]
+    ///     op = "com.acme.Lut"
+    ///     class = "Act"
+    ///     sentence = "Lut"
+    ///     dims = "elementwise"
+    ///     flops = "out_elems"
+    /// "#;
+    /// let templates = TemplateSet::builtin()?.with_toml("acme.toml", lut)?;
+    /// assert!(templates.knows(&OpType::new("com.acme", "Lut")));
+    /// // What is declared already cannot be declared again.
+    /// assert!(templates.with_toml("again.toml", lut).is_err());
+    /// # Ok::<(), ledg_template::TemplateError>(())
+    /// ```
+    ///
     /// # Errors
     /// Malformed TOML, unknown keys, formulas, sentences or patterns that do not parse, and any operator, class or
     /// fusion that is declared already.

@@ -19,6 +19,10 @@ use ledg_cost_model::text::units;
 
 /// Queries that are answered together: enough to share the graph's part, few enough to bound memory.
 const TOGETHER: usize = 256;
+/// Jobs that are grouped by their graph: rows that wait for others before them are held in memory.
+const WINDOW: usize = 1 << 16;
+/// The same where each row has all its nodes.
+const WINDOW_PER_NODE: usize = 128;
 
 /// One question.
 pub struct Job {
@@ -63,8 +67,27 @@ pub struct Engine<'a> {
 
 impl Engine<'_> {
     /// Answers all jobs; `emit` gets the rows in the jobs' order, each as soon as those before it are answered.
+    ///
+    /// Jobs of the same graph are answered together if they are in the same window, so that memory stays bounded in
+    /// whatever order they come.
     pub fn answer(&self, jobs: &[Job], mut emit: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<Summary> {
         let mut summary = Summary::default();
+        let mut emit = |row: Row| {
+            if let Some(error) = &row.error {
+                summary.failed += 1;
+                summary.errors.insert(error.clone());
+            }
+            emit(row)?;
+            self.console.step();
+            Ok(())
+        };
+        for window in jobs.chunks(if self.options.per_node { WINDOW_PER_NODE } else { WINDOW }) {
+            self.answer_window(window, &mut emit)?;
+        }
+        Ok(summary)
+    }
+
+    fn answer_window(&self, jobs: &[Job], emit: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
         // A plan is made for one batch size, so each has its own.
         let planned = self.import.via.is_some();
         let mut groups: IndexMap<(&Path, Option<u64>), Vec<usize>> = IndexMap::new();
@@ -81,12 +104,7 @@ impl Engine<'_> {
         let mut next = 0;
         let mut emit_ready = |rows: &mut Vec<Option<Row>>| -> anyhow::Result<()> {
             while let Some(row) = rows.get_mut(next).and_then(Option::take) {
-                if let Some(error) = &row.error {
-                    summary.failed += 1;
-                    summary.errors.insert(error.clone());
-                }
                 emit(row)?;
-                self.console.step();
                 next += 1;
             }
             Ok(())
@@ -99,7 +117,7 @@ impl Engine<'_> {
             }
             emit_ready(&mut rows)?;
         }
-        Ok(summary)
+        Ok(())
     }
 
     /// Answers the jobs of one graph; a plan is made for `batch`.
@@ -175,7 +193,7 @@ impl Engine<'_> {
     }
 
     /// Reads a model and readies it; operators that no template covers are refused unless they may be reported.
-    fn prepare(&self, path: &Path, batch: Option<u64>, label: &str) -> anyhow::Result<PreparedGraph> {
+    pub(crate) fn prepare(&self, path: &Path, batch: Option<u64>, label: &str) -> anyhow::Result<PreparedGraph> {
         let model = Model::read(path, self.import, batch)?;
         model.report_unknown(label, self.console);
         let prepared = self.model.prepare(model.graph()).with_context(|| path.display().to_string())?;

@@ -16,9 +16,11 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 12] = [
+    let paths: [&[&str]; 15] = [
         &[],
         &["predict"],
+        &["compare"],
+        &["report"],
         &["hardware"],
         &["hardware", "list"],
         &["hardware", "show"],
@@ -28,6 +30,7 @@ fn help_of_every_command() {
         &["calibrate"],
         &["explain"],
         &["graph"],
+        &["man"],
         &["completions"],
     ];
     for path in paths {

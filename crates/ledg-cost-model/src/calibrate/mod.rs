@@ -122,6 +122,34 @@ impl CostModel {
     /// was calibrated before gets new ones if the records speak of it and keeps its old ones if not. Failed runs count
     /// for nothing.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use ledg_cost_model::graph::{Attrs, DType, GraphBuilder, OpType};
+    /// use ledg_cost_model::{CostModel, HardwareRegistry, Outcome, PredictOptions, Records};
+    /// let mut b = GraphBuilder::new("toy");
+    /// let x = b.input("x", DType::F32, &[1, 64, 56, 56]);
+    /// let w = b.weight("w", DType::F32, &[64, 64, 1, 1]);
+    /// let y = b.activation("y", DType::F32, Some(&[1, 64, 56, 56]));
+    /// b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+    /// b.output(y);
+    /// let graph = b.finish()?;
+    ///
+    /// let model = CostModel::default_model()?;
+    /// let platform = HardwareRegistry::builtin().resolve("t4")?;
+    /// let predicted = |model: &CostModel| {
+    ///     let on = [(platform.clone(), 8)];
+    ///     let estimate = &model.predict(&model.prepare(&graph)?, &on, &PredictOptions::default())?[0];
+    ///     Ok::<f64, ledg_cost_model::CostModelError>(estimate.latency_s)
+    /// };
+    /// let mut records = Records::new();
+    /// let twice = 2.0 * predicted(&model)?;
+    /// records.push(&Arc::new(graph.clone()), &Arc::new(platform.clone()), 8, Outcome::Runs(vec![twice]))?;
+    /// // One record moves the estimate towards what was measured.
+    /// assert!(predicted(&model.calibrate(&records)?)? > predicted(&model)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Records that contradict each other, records a thousandfold off, and whatever a prediction of their graphs meets.
     pub fn calibrate(&self, records: &Records) -> Result<CostModel> {

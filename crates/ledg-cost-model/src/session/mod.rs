@@ -115,6 +115,37 @@ impl Session {
 
     /// Estimates the graph as it would be after edits, on every platform; the graph stays as it is.
     ///
+    /// ```
+    /// use ledg_cost_model::graph::{Attrs, DType, GraphBuilder, OpType};
+    /// use ledg_cost_model::{CostModel, Edit, HardwareRegistry, PredictOptions, Session};
+    /// let mut b = GraphBuilder::new("toy");
+    /// let x = b.input("x", DType::F32, &[1, 64, 56, 56]);
+    /// let w = b.weight("w", DType::F32, &[64, 64, 1, 1]);
+    /// let y = b.activation("y", DType::F32, Some(&[1, 64, 56, 56]));
+    /// b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+    /// b.output(y);
+    /// let graph = b.finish()?;
+    ///
+    /// let on = [(HardwareRegistry::builtin().resolve("rtx4090:amp")?, 64)];
+    /// let mut session = Session::new(CostModel::default_model()?, &graph, &on, PredictOptions::default())?;
+    /// let before = session.predict(&[])?[0].latency_s;
+    /// // What a ReLU behind the convolution would cost.
+    /// let relu = Edit::Insert {
+    ///     node: "relu".into(),
+    ///     domain: String::new(),
+    ///     op: "Relu".into(),
+    ///     attrs: Attrs::new(),
+    ///     inputs: vec![Some("y".into())],
+    ///     output: "z".into(),
+    ///     dtype: DType::F32,
+    ///     shape: vec![1, 64, 56, 56],
+    ///     replaces: Some("y".into()),
+    /// };
+    /// assert!(session.predict(&[relu])?[0].latency_s > before);
+    /// assert_eq!(session.graph().nodes().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CostModelError::Edit`]; what the templates or the predictor refuse in the edited graph.
     pub fn predict(&mut self, edits: &[Edit]) -> Result<Vec<Estimate>> {

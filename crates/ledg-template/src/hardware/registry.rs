@@ -89,6 +89,17 @@ impl HardwareRegistry {
 
     /// The platform of `DEVICE[:RUNTIME]`.
     ///
+    /// ```
+    /// use ledg_template::hardware::HardwareRegistry;
+    /// let registry = HardwareRegistry::builtin();
+    /// let platform = registry.resolve("T4:fp16")?;
+    /// assert_eq!(platform.device.name, "nvidia-t4");
+    /// assert_eq!(platform.numbers().bandwidth_bytes_s, Some(320e9));
+    /// // A name that is none gets the nearest ones.
+    /// assert!(registry.resolve("tesla-t5").unwrap_err().to_string().contains("nearest"));
+    /// # Ok::<(), ledg_template::hardware::HardwareError>(())
+    /// ```
+    ///
     /// `DEVICE` is a name, an alias (upper or lower case, `-`, `_` and spaces do not matter) or the path of a `.toml`
     /// file. `RUNTIME` is a profile's name or `precision[/layout[/compiler[/framework-version]]]`; what is missing
     /// comes from the device's default runtime.
