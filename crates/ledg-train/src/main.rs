@@ -74,7 +74,7 @@ enum Command {
     /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
     ///
     /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/timm-families.toml
-    /// --unmeasured-intervals configs/experiments/timm-unseen-gpu.toml --output crates/ledg-cost-model/assets/default.ledg
+    /// --unmeasured-intervals configs/experiments/unseen-devices.toml --output crates/ledg-cost-model/assets/default.ledg
     Bundle {
         /// The experiment whose runs become the members.
         config: PathBuf,
