@@ -61,6 +61,9 @@ enum Command {
         /// Folder of runs.
         #[arg(long, default_value = "runs")]
         runs: PathBuf,
+        /// Calibrate the intervals on the held-out predictions of this experiment instead of on the other folds.
+        #[arg(long)]
+        intervals: Option<PathBuf>,
         /// Also write the table to this Markdown file.
         #[arg(long)]
         output: Option<PathBuf>,
@@ -82,7 +85,7 @@ enum Command {
         /// The experiment whose held-out predictions calibrate the intervals.
         #[arg(long)]
         intervals: PathBuf,
-        /// The experiment whose predictions on a held-out device calibrate the intervals of unmeasured devices.
+        /// The experiment whose predictions on held-out devices calibrate the intervals of unmeasured devices.
         #[arg(long)]
         unmeasured_intervals: PathBuf,
         /// Where to write the bundle.
@@ -135,8 +138,14 @@ fn main() -> Result<()> {
     single_threaded_products()?;
     match cli.command {
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
-        Command::Eval { config, runs, output } => {
-            let text = evaluate::report(&Experiment::load(&config)?, &config, &runs)?;
+        Command::Eval { config, runs, intervals, output } => {
+            let other = intervals.as_deref().map(Experiment::load).transpose()?;
+            let text = evaluate::report(
+                &Experiment::load(&config)?,
+                &config,
+                other.as_ref().zip(intervals.as_deref()),
+                &runs,
+            )?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
