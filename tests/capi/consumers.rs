@@ -138,15 +138,17 @@ fn cmake_finds_it() {
     run(&mut Command::new(build.join("small")));
 }
 
-/// The client that was released with ABI 1.0, compiled with the header of then, on the library of now.
+/// Clients of every minor version, compiled with the header of then, on the library of now.
 #[test]
-fn the_client_of_abi_1_0_still_works() {
-    let first = root().join("tests/abi/1.0");
-    let executable = folder("programs").join("client-1.0");
-    let include = format!("-I{}", first.display());
-    let mut command = Command::new(cc());
-    command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(first.join("client.c"));
-    run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
-    let text = stdout(Command::new(&executable).arg(folder("skew")));
-    assert_eq!(text.trim(), "client of ABI 1.0: all is well");
+fn clients_of_older_versions_still_work() {
+    for version in ["1.0", "1.1"] {
+        let from = root().join("tests/abi").join(version);
+        let executable = folder("programs").join(format!("client-{version}"));
+        let include = format!("-I{}", from.display());
+        let mut command = Command::new(cc());
+        command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(from.join("client.c"));
+        run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
+        let text = stdout(Command::new(&executable).arg(folder("skew")));
+        assert_eq!(text.trim(), format!("client of ABI {version}: all is well"));
+    }
 }
