@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::stage::{cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
+use crate::stage::{built, cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
 
 #[test]
 fn c_predicts_an_onnx_file_on_two_devices() {
@@ -119,6 +119,22 @@ fn pkg_config_finds_it() {
     std::fs::write(&source, SMALL).unwrap();
     run(Command::new(cc()).arg(&source).args(flags.split_whitespace()).arg("-o").arg(&executable));
     run(Command::new(&executable).env("LD_LIBRARY_PATH", prefix().join("lib")));
+}
+
+/// What `libledg.a` needs besides itself is what the pkg-config and CMake files say.
+#[test]
+fn the_static_library_links() {
+    let library = built().join("libledg.a");
+    if !library.exists() {
+        return skip("the_static_library_links", "cargo did not build libledg.a for this run");
+    }
+    let executable = folder("programs").join("build-static");
+    let include = format!("-I{}", prefix().join("include").display());
+    let mut command = Command::new(cc());
+    command.args(["-std=c99", &include]).arg(root().join("examples/c/build.c")).arg("-o").arg(&executable);
+    run(command.arg(library).args(xtask::install::STATIC_LIBS.split_whitespace()));
+    let text = stdout(Command::new(&executable).arg("rtx3090"));
+    assert!(text.contains("\ntogether"), "{text}");
 }
 
 #[test]

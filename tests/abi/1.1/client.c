@@ -366,7 +366,7 @@ int main(int argc, char **argv) {
     OK(ledg_predict(model, &batch, NULL, &columns, &error));
     EXPECT(status == LEDG_E_GRAPH && isnan(latency_s) && messages == 1);
 
-    EXPECT(!(info.capabilities & LEDG_CAP_DELTA) == older);
+    EXPECT(((info.capabilities & LEDG_CAP_DELTA) == 0) == older);
     if (!older) {
         messages = 0;
         edit(model, graph, hw);
