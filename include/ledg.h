@@ -11,8 +11,8 @@
  *            once. Freeing NULL is fine. Handles do not depend on each other: free them in any order.
  * Threads.   A const handle in an argument means: any number of threads may use it at once. A handle that is not const is for one
  *            thread at a time. Models, graphs and platforms never change. There is no global state but the log callback and the
- *            built-in model, which is loaded once. The one thread pool is the encoder's, which a sentence that the model was not
- *            shipped with starts.
+ *            built-in model, which is loaded once. The one thread pool is the tensor library's: a sentence that the model was not
+ *            shipped with starts it, and so do models with the paper's readout.
  * Strings.   In: ledg_str, UTF-8 with its length, borrowed for the call. Out: views that live as long as their parent, or a
  *            ledg_string to free.
  * Structs.   A struct that begins with struct_size may grow at its end in later versions. Zero it, set struct_size to its sizeof,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::stage::{cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
+use crate::stage::{built, cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
 
 #[test]
 fn c_predicts_an_onnx_file_on_two_devices() {
@@ -121,6 +121,22 @@ fn pkg_config_finds_it() {
     run(Command::new(&executable).env("LD_LIBRARY_PATH", prefix().join("lib")));
 }
 
+/// What `libledg.a` needs besides itself is what the pkg-config and CMake files say.
+#[test]
+fn the_static_library_links() {
+    let library = built().join("libledg.a");
+    if !library.exists() {
+        return skip("the_static_library_links", "cargo did not build libledg.a for this run");
+    }
+    let executable = folder("programs").join("build-static");
+    let include = format!("-I{}", prefix().join("include").display());
+    let mut command = Command::new(cc());
+    command.args(["-std=c99", &include]).arg(root().join("examples/c/build.c")).arg("-o").arg(&executable);
+    run(command.arg(library).args(xtask::install::STATIC_LIBS.split_whitespace()));
+    let text = stdout(Command::new(&executable).arg("rtx3090"));
+    assert!(text.contains("\ntogether"), "{text}");
+}
+
 #[test]
 fn cmake_finds_it() {
     if !has("cmake") {
@@ -138,15 +154,17 @@ fn cmake_finds_it() {
     run(&mut Command::new(build.join("small")));
 }
 
-/// The client that was released with ABI 1.0, compiled with the header of then, on the library of now.
+/// Clients of every minor version, compiled with the header of then, on the library of now.
 #[test]
-fn the_client_of_abi_1_0_still_works() {
-    let first = root().join("tests/abi/1.0");
-    let executable = folder("programs").join("client-1.0");
-    let include = format!("-I{}", first.display());
-    let mut command = Command::new(cc());
-    command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(first.join("client.c"));
-    run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
-    let text = stdout(Command::new(&executable).arg(folder("skew")));
-    assert_eq!(text.trim(), "client of ABI 1.0: all is well");
+fn clients_of_older_versions_still_work() {
+    for version in ["1.0", "1.1"] {
+        let from = root().join("tests/abi").join(version);
+        let executable = folder("programs").join(format!("client-{version}"));
+        let include = format!("-I{}", from.display());
+        let mut command = Command::new(cc());
+        command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(from.join("client.c"));
+        run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
+        let text = stdout(Command::new(&executable).arg(folder("skew")));
+        assert_eq!(text.trim(), format!("client of ABI {version}: all is well"));
+    }
 }

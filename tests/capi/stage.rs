@@ -12,7 +12,7 @@ pub fn root() -> PathBuf {
 }
 
 /// The folder that holds this test's executable: cargo puts the library beside it, as a dependency of this package.
-fn built() -> PathBuf {
+pub fn built() -> PathBuf {
     let executable = std::env::current_exe().unwrap();
     executable.parent().unwrap().to_owned()
 }

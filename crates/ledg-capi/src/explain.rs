@@ -42,7 +42,7 @@ pub unsafe extern "C" fn ledg_explain(
                 }
                 text
             };
-            Ok(ledg_string::new(text)?)
+            ledg_string::new(text)
         })
     }
 }

@@ -253,7 +253,7 @@ pub unsafe extern "C" fn ledg_graph_to_json(
     unsafe {
         make(out, err, || {
             let graph = handle(graph, "graph")?;
-            Ok(ledg_string::new(graph.graph.to_json()?)?)
+            ledg_string::new(graph.graph.to_json()?)
         })
     }
 }

@@ -202,6 +202,7 @@ fn random_edits_give_what_a_full_query_gives() {
             let new: Vec<[String; 2]> = (0..3).map(|k| [format!("n{step}.{k}"), format!("v{step}.{k}")]).collect();
             let picks: Vec<&Names> = (0..3).map(|_| &nodes[rng.random_range(0..nodes.len())]).collect();
             let inputs: Vec<ledg_str> = picks.iter().map(|n| str(&n.value)).collect();
+            let own: Vec<ledg_str> = picks.iter().map(|n| str(&n.input)).collect();
             let attrs: Vec<ledg_attr> = [("strides", LEDG_ATTR_INTS, &strides[..]), ("axis", LEDG_ATTR_INT, &axis[..])]
                 .map(|(name, kind, ints)| ledg_attr {
                     name: str(name),
@@ -229,6 +230,9 @@ fn random_edits_give_what_a_full_query_gives() {
                             (edit.node, edit.value) = (str(&new[k][0]), str(&new[k][1]));
                             (edit.inputs, edit.n_inputs, edit.dtype) = (&inputs[k], 1, LEDG_F32);
                             edit.replaces = str(&names.value);
+                        }
+                        LEDG_EDIT_REPLACE if !names.input.is_empty() && k > 0 => {
+                            (edit.inputs, edit.n_inputs) = (&own[k], 1);
                         }
                         _ => (),
                     }

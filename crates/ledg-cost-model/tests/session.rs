@@ -17,7 +17,8 @@ fn platforms() -> Vec<(Platform, u64)> {
 }
 
 fn zoo(name: &str) -> Graph {
-    ledg_zoo::build(name, &ZooConfig { image: 64, sequence: 16, ..ZooConfig::default() }).unwrap()
+    let image = if name == "swin_tiny" { 224 } else { 64 };
+    ledg_zoo::build(name, &ZooConfig { image, sequence: 16, ..ZooConfig::default() }).unwrap()
 }
 
 fn session(graph: &Graph) -> Session {

@@ -261,9 +261,7 @@ impl OwnParts<'_> {
                     let units = &weights.units[m * d + j..];
                     let [h] = own_part::<S, V, 1>(simd, units, &hidden[j..], &nodes[at..], physical);
                     let out = S::as_mut_simd_f32s(&mut own[at..at + PANEL]).0;
-                    for v in 0..V {
-                        out[v] = h[v];
-                    }
+                    out[..V].copy_from_slice(&h);
                 }
             }
         }
