@@ -15,7 +15,7 @@ use ledg_predictor::{Answer, Executor, GraphRows, NodeInput, PriceScratch, Store
 use ledg_template::hardware::Platform;
 use ledg_template::{GraphView, Lowering, NodeDescription, OpId};
 
-use crate::calibrate::kinds::kind_of;
+use crate::calibrate::kinds::Kind;
 use crate::edit::{Draft, Edit, Names};
 use crate::engine::{Answers, Engine, Platforms};
 use crate::error::{CostModelError, Result};
@@ -52,7 +52,7 @@ struct Group {
     members: Vec<u32>,
     op: OpId,
     known: bool,
-    kind: Arc<str>,
+    kind: Kind,
     input: NodeInput,
 }
 
@@ -189,7 +189,7 @@ impl Session {
                 members: lowering.members(row).to_vec(),
                 op: lowering.op(row),
                 known: described.known,
-                kind: kind_of(&described).into(),
+                kind: Kind::of(&described),
                 input: input(&self.model, &mut self.work.sentences, &described)?,
             });
         }
@@ -216,7 +216,7 @@ impl Session {
         let changed = base.changed(draft, lowering.fixed(), &elems);
         let mut inputs: Vec<Input> = Vec::with_capacity(lowering.n_kept());
         let mut known: Vec<bool> = Vec::with_capacity(lowering.n_kept());
-        let mut kinds: Vec<Arc<str>> = Vec::new();
+        let mut kinds: Vec<Kind> = Vec::new();
         // Kinds cost memory, and nothing but a calibration asks for them.
         let wants_kinds = model.calibration().is_some();
         for row in 0..lowering.n_kept() {
@@ -224,13 +224,13 @@ impl Session {
                 inputs.push(Input::Base(&group.input));
                 known.push(group.known);
                 if wants_kinds {
-                    kinds.push(Arc::clone(&group.kind));
+                    kinds.push(group.kind.clone());
                 }
             } else if let Some(described) = describer.templates().describe_row(&lowering, row, &elems) {
                 inputs.push(Input::New(input(model, &mut work.sentences, &described)?));
                 known.push(described.known);
                 if wants_kinds {
-                    kinds.push(kind_of(&described).into());
+                    kinds.push(Kind::of(&described));
                 }
             }
         }
@@ -240,19 +240,20 @@ impl Session {
         for (known, &class) in known.iter().zip(work.rows.class_of()) {
             work.known[class as usize] &= known;
         }
-        let costed = Costed {
-            name: graph.name(),
-            class_of: work.rows.class_of(),
-            counts: work.rows.counts(),
-            known: &work.known,
-            kinds: Kinds::Named(&kinds),
-        };
         let mut estimates = Vec::with_capacity(targets.raw.len());
         for (i, (raw, &batch)) in targets.raw.iter().zip(&targets.batches).enumerate() {
             executor.price(&work.rows, platforms, (i, batch as f64), &mut work.price, &mut work.answer)?;
             let answers = Answers {
                 ln_s: std::mem::take(&mut work.answer.ln_s),
                 classes: Some(std::mem::take(&mut work.answer.classes)),
+            };
+            let costed = Costed {
+                name: graph.name(),
+                class_of: work.rows.class_of(),
+                counts: work.rows.counts(),
+                known: &work.known,
+                batch: batch as f64,
+                kinds: Kinds::Named(&kinds),
             };
             estimates.push(model.estimate(costed, &answers, raw, options)?);
             work.answer.ln_s = answers.ln_s;
