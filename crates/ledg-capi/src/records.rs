@@ -116,12 +116,11 @@ pub unsafe extern "C" fn ledg_records_free(records: *mut ledg_records) {
     unsafe { free(records) }
 }
 
-/// Gives a new model that is calibrated to the records: for every platform measured robust factors, of all its latencies and
-/// of kinds of operators, shrunk
-/// towards none where records are few, and intervals from the records where there are enough of them. Platforms without
-/// records keep their predictions, and no records at all give the same model. Records of the same graph, platform and batch
-/// that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with `ledg_model_free`; the given
-/// model stays as it is. Takes the time of a prediction for each record.
+/// Gives a new model that is calibrated to the records: for every platform measured robust factors, one of all its latencies and
+/// one of each kind of operator, shrunk towards none where records are few, and intervals from the records where there are
+/// enough of them. Platforms without records keep their predictions, and no records at all give the same model. Records of the
+/// same graph, platform and batch that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with
+/// `ledg_model_free`; the given model stays as it is. Takes the time of a prediction for each record.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_calibrate(
     model: *const ledg_model,

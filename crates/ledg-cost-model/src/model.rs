@@ -13,7 +13,7 @@ use ledg_template::hardware::Platform;
 use ledg_template::{NodeDescription, TemplateSet};
 
 use crate::bundle::{Bundle, BundleHeader};
-use crate::calibrate::kinds::kind_of;
+use crate::calibrate::kinds::Kind;
 use crate::calibrate::{Calibration, PlatformScale, SharedCalibration};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::engine::{Answers, Engine, Platforms, Rows};
@@ -88,7 +88,7 @@ impl PreparedGraph {
     }
 
     /// A batch size in units of the batch that the graph's magnitudes are of.
-    fn batch(&self, batch: u64) -> Result<f64> {
+    pub(crate) fn units(&self, batch: u64) -> Result<f64> {
         let described = &self.described;
         let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
         if batch == 0 {
@@ -102,13 +102,14 @@ impl PreparedGraph {
         Ok(batch as f64 / described.unit as f64)
     }
 
-    fn costed(&self) -> Costed<'_> {
+    fn costed(&self, batch: f64) -> Costed<'_> {
         let rows = &self.rows;
         Costed {
             name: &self.described.name,
             class_of: rows.class_of(),
             counts: rows.counts(),
             known: &self.known,
+            batch,
             nodes: &self.described.nodes,
         }
     }
@@ -131,6 +132,8 @@ pub(crate) struct Costed<'a> {
     pub counts: &'a [f32],
     /// Whether a template covers each class.
     pub known: &'a [bool],
+    /// Batch size in units of the batch that the graph's magnitudes are of.
+    pub batch: f64,
     /// The description of each node, looked at where a calibration tells kinds apart.
     pub nodes: &'a [NodeDescription],
 }
@@ -142,7 +145,7 @@ impl Costed<'_> {
         for (node, &class) in self.class_of.iter().enumerate() {
             let class = class as usize;
             // Nodes of a class have one description.
-            corrected[class].get_or_insert_with(|| scale.of_kind(&kind_of(&self.nodes[node]), &costs[class]));
+            corrected[class].get_or_insert_with(|| scale.of_kind(&Kind::of(&self.nodes[node]), self.batch, &costs[class]));
         }
         corrected.into_iter().zip(costs).map(|(corrected, cost)| corrected.unwrap_or(*cost)).collect()
     }
@@ -341,9 +344,12 @@ impl CostModel {
         }
         let batches = on.batches.iter().enumerate();
         let queries: Vec<(usize, f64)> =
-            batches.map(|(i, &batch)| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
+            batches.map(|(i, &batch)| Ok((i, graph.units(batch)?))).collect::<Result<_>>()?;
         let answers = self.weights.engine.answer(&graph.rows, &on.platforms, &queries)?;
-        answers.iter().zip(&on.raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
+        let one = |((answers, raw), &(_, batch)): ((&Answers, &RawPlatform), &(usize, f64))| {
+            self.estimate(graph.costed(batch), answers, raw, options)
+        };
+        answers.iter().zip(&on.raw).zip(&queries).map(one).collect()
     }
 
     /// Readies platforms.

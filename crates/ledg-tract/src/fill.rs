@@ -3,7 +3,8 @@
 //! How long a network takes hardly depends on its weights, but what an engine makes of it does: a weight of zeros folds
 //! away, equal numbers make operands that are repeated, and activations that fade to denormal numbers run slowly. So weights
 //! are uniform with the spread that keeps the size of activations (He et al. 2015), variances are positive, and a
-//! weight's name is its seed. **Invariant:** numbers decide nothing: integers without data are refused.
+//! weight's name is its seed. Masks are both true and false, as one of a single value would fold away. **Invariant:** numbers
+//! decide nothing: integers without data are refused.
 
 use std::collections::HashSet;
 
@@ -83,6 +84,10 @@ fn make_up(model: &str, slot: Slot<'_>) -> Result<()> {
     };
     let spread = if fan_in > 0 { (6.0 / fan_in as f64).sqrt() } else { 0.1 };
     let mut random = SplitMix(seed(&tensor.name));
+    if DataType::try_from(tensor.data_type) == Ok(DataType::Bool) {
+        tensor.raw_data = (0..n).map(|i| u8::from(i == 0 || (i > 1 && random.unit() < 0.5))).collect();
+        return Ok(());
+    }
     let mut number = || {
         let unit = random.unit();
         if positive { 0.5 + unit } else { spread * (2.0 * unit - 1.0) }

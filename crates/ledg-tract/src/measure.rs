@@ -1,7 +1,8 @@
 //! This host's clock over plans: warm-up, interleaved rounds, median and spread; by node on request.
 //!
 //! **Invariant:** plans that are measured together take turns, one run each a round, so that what disturbs the machine
-//! for a while disturbs them alike; a machine that is busy is refused before, runs that scatter are refused after.
+//! for a while disturbs them alike; a run that does not count comes before each that does, so that caches are as they are
+//! where one plan serves; a machine that is busy is refused before, runs that scatter are refused after.
 
 use std::time::{Duration, Instant};
 
@@ -123,6 +124,9 @@ pub fn measure(models: &[&TractModel], options: &MeasureOptions) -> Result<Vec<T
     let mut runs: Vec<Vec<f64>> = vec![Vec::with_capacity(options.runs); models.len()];
     for _ in 0..options.runs.max(3) {
         for (runner, runs) in runners.iter().zip(&mut runs) {
+            if models.len() > 1 {
+                runner.once()?;
+            }
             runs.push(runner.run_s()?);
         }
     }

@@ -1,12 +1,16 @@
 //! The fit: factors by kind of operator that bring predicted sums to measured ones.
 //!
-//! An equation says that `Σ_j exp(θ·levels(j)) · predicted_j`, the seconds of each kind j corrected, was measured. `θ` has
-//! one number for the platform and one for each level of each kind (class, operation, depthwise or not), each with a normal
-//! prior around no correction; so a kind that no record tells apart follows its class, a class its platform, and few
-//! records move what they speak of. The maximum of the posterior is found by Gauss-Newton steps on ln seconds. Residuals
+//! An equation says that `Σ_j exp(θ·levels(j)) · predicted_j`, the seconds of each kind and size j corrected, was measured.
+//! `θ` has one number for the platform and one for each level of each kind (class, operation, depthwise or not), and, where
+//! there are profiles, one for each level that is multiplied by ln of the size; each has a normal prior around no
+//! correction. So a kind that no record tells apart follows its class, a class its platform, and few records move what they
+//! speak of. The maximum of the posterior is found by Gauss-Newton steps on ln seconds. Residuals
 //! are taken to be Student's: the pull of a strange record fades.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::kinds::levels;
 
@@ -14,6 +18,9 @@ use super::kinds::levels;
 /// and of the levels of kinds around what they belong to. Wide: a few records outweigh them.
 const PLATFORM_STD: f64 = 0.5;
 const LEVEL_STD: f64 = 0.5;
+/// The same of corrections by ln of the size, for classes and for what they consist of.
+const CLASS_SLOPE_STD: f64 = 0.05;
+const SLOPE_STD: f64 = 0.1;
 /// Scatter of networks around what is predicted that is assumed before there are any, and the weight of that assumption
 /// in networks.
 const PRIOR_STD: f64 = 0.15;
@@ -38,29 +45,51 @@ const SMALLEST: f64 = 1e-10;
 pub(super) struct Equation {
     /// ln of the measured seconds.
     pub ln_measured: f64,
-    /// Predicted seconds by kind; the kind `""` is of none.
-    pub predicted: Vec<(String, f64)>,
+    /// Predicted seconds.
+    pub predicted: Vec<Part>,
     /// The share of the network that it is of, if it is of one kind in a profile.
     pub share: Option<f64>,
 }
 
-/// Corrections in ln latency.
+/// Predicted seconds of nodes of one kind and size.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    /// Their kind; `""` is of none.
+    pub kind: Arc<str>,
+    /// ln of their size, against a usual one.
+    pub ln_size: f64,
+    /// Seconds of all of them.
+    pub seconds: f64,
+}
+
+/// A correction in ln latency.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// At a usual size.
+    pub ln: f64,
+    /// For each unit of ln size above it.
+    pub per_ln_size: f64,
+}
+
+/// Corrections.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Factors {
     pub platform: f64,
     /// By level of kinds, on top of what it belongs to.
-    pub levels: BTreeMap<String, f64>,
+    pub levels: BTreeMap<String, Correction>,
+}
+
+/// The sum of a kind's corrections.
+pub(crate) fn correction(of: &BTreeMap<String, Correction>, kind: &str, ln_size: f64) -> f64 {
+    levels(kind).filter_map(|level| of.get(level)).map(|c| c.ln + c.per_ln_size * ln_size).sum()
 }
 
 impl Factors {
-    /// The correction of a kind.
-    pub fn of(&self, kind: &str) -> f64 {
-        self.platform + levels(kind).filter_map(|level| self.levels.get(level)).sum::<f64>()
-    }
-
     /// ln of the corrected seconds of an equation.
     pub fn ln_predicted(&self, equation: &Equation) -> f64 {
-        equation.predicted.iter().map(|(kind, s)| self.of(kind).exp() * s).sum::<f64>().ln()
+        let corrected = |p: &Part| (self.platform + correction(&self.levels, &p.kind, p.ln_size)).exp() * p.seconds;
+        equation.predicted.iter().map(corrected).sum::<f64>().ln()
     }
 }
 
@@ -71,36 +100,57 @@ struct Row {
     share: Option<f64>,
 }
 
+/// What is to be found: the platform's number is unknown 0.
+struct Unknowns {
+    /// By column: unknowns and what they are multiplied by.
+    paths: Vec<Vec<(usize, f64)>>,
+    /// By unknown.
+    precision: Vec<f64>,
+}
+
 /// The corrections that equations ask for; none for none.
 pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Factors {
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut paths: Vec<Vec<usize>> = Vec::new();
-    let mut rows = Vec::new();
-    for equation in equations {
+    let equations: Vec<&Equation> = equations.into_iter().collect();
+    // Totals alone do not tell sizes apart.
+    let sized = equations.iter().any(|e| e.share.is_some());
+    let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
+    let mut names: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut columns: BTreeMap<(&str, u64), usize> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(equations.len());
+    for equation in &equations {
         let mut predicted = Vec::with_capacity(equation.predicted.len());
-        for (kind, seconds) in &equation.predicted {
-            let column = *kinds.entry(kind).or_insert_with(|| {
-                let unknowns = levels(kind).map(|level| {
-                    let next = names.len() + 1;
-                    *names.entry(level).or_insert(next)
-                });
-                paths.push([0].into_iter().chain(unknowns).collect());
-                paths.len() - 1
+        for part in &equation.predicted {
+            let column = *columns.entry((&part.kind, part.ln_size.to_bits())).or_insert_with(|| {
+                let mut path = vec![(0, 1.0)];
+                for level in levels(&part.kind) {
+                    let slope_std = if level.contains(' ') { SLOPE_STD } else { CLASS_SLOPE_STD };
+                    let [at, slope] = *names.entry(level).or_insert_with(|| {
+                        unknowns.precision.extend([LEVEL_STD.powi(-2), slope_std.powi(-2)]);
+                        [unknowns.precision.len() - 2, unknowns.precision.len() - 1]
+                    });
+                    path.push((at, 1.0));
+                    if sized {
+                        path.push((slope, part.ln_size));
+                    }
+                }
+                unknowns.paths.push(path);
+                unknowns.paths.len() - 1
             });
-            predicted.push((column, *seconds));
+            predicted.push((column, part.seconds));
         }
         rows.push(Row { ln_measured: equation.ln_measured, predicted, share: equation.share });
     }
     if rows.is_empty() {
         return Factors::default();
     }
-    let theta = solve(&rows, &paths, names.len() + 1);
-    let levels = names.into_iter().map(|(name, unknown)| (name.to_owned(), theta[unknown])).collect();
+    let theta = solve(&rows, &unknowns);
+    let correction = |[at, slope]: [usize; 2]| Correction { ln: theta[at], per_ln_size: theta[slope] };
+    let levels = names.into_iter().map(|(name, unknowns)| (name.to_owned(), correction(unknowns))).collect();
     Factors { platform: theta[0], levels }
 }
 
-fn solve(rows: &[Row], paths: &[Vec<usize>], n: usize) -> Vec<f64> {
+fn solve(rows: &[Row], unknowns: &Unknowns) -> Vec<f64> {
+    let (paths, n) = (&unknowns.paths, unknowns.precision.len());
     let mut theta = vec![0.0; n];
     let first: Vec<f64> = rows.iter().map(|row| residual(row, paths, &theta).0).collect();
     theta[0] = median(first);
@@ -109,8 +159,7 @@ fn solve(rows: &[Row], paths: &[Vec<usize>], n: usize) -> Vec<f64> {
         let scatter = scatter(rows.iter().zip(&found).filter(|(row, _)| row.share.is_none()).map(|(_, (r, _))| *r));
         let mut normal = vec![vec![0.0; n]; n];
         let mut right = vec![0.0; n];
-        for (unknown, right) in right.iter_mut().enumerate() {
-            let precision = if unknown == 0 { PLATFORM_STD } else { LEVEL_STD }.powi(-2);
+        for (unknown, (right, &precision)) in right.iter_mut().zip(&unknowns.precision).enumerate() {
             normal[unknown][unknown] = precision;
             *right = -precision * theta[unknown];
         }
@@ -138,15 +187,15 @@ fn solve(rows: &[Row], paths: &[Vec<usize>], n: usize) -> Vec<f64> {
 }
 
 /// ln(measured / predicted), and the gradient of ln predicted.
-fn residual(row: &Row, paths: &[Vec<usize>], theta: &[f64]) -> (f64, Vec<f64>) {
+fn residual(row: &Row, paths: &[Vec<(usize, f64)>], theta: &[f64]) -> (f64, Vec<f64>) {
     let corrected = |&(column, seconds): &(usize, f64)| -> f64 {
-        paths[column].iter().map(|&unknown| theta[unknown]).sum::<f64>().exp() * seconds
+        paths[column].iter().map(|&(unknown, by)| theta[unknown] * by).sum::<f64>().exp() * seconds
     };
     let total: f64 = row.predicted.iter().map(corrected).sum();
     let mut gradient = vec![0.0; theta.len()];
     for part in &row.predicted {
         let share = corrected(part) / total;
-        paths[part.0].iter().for_each(|&unknown| gradient[unknown] += share);
+        paths[part.0].iter().for_each(|&(unknown, by)| gradient[unknown] += share * by);
     }
     (row.ln_measured - total.ln(), gradient)
 }
@@ -201,8 +250,16 @@ fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
 mod tests {
     use super::*;
 
+    fn part(kind: &str, seconds: f64) -> Part {
+        Part { kind: kind.into(), ln_size: 0.0, seconds }
+    }
+
+    fn of(factors: &Factors, kind: &str) -> f64 {
+        (factors.platform + correction(&factors.levels, kind, 0.0)).exp()
+    }
+
     fn whole(ln_ratio: f64) -> Equation {
-        Equation { ln_measured: ln_ratio, predicted: vec![(String::new(), 1.0)], share: None }
+        Equation { ln_measured: ln_ratio, predicted: vec![part("", 1.0)], share: None }
     }
 
     #[test]
@@ -230,15 +287,36 @@ mod tests {
         // Everything is as predicted but softmax, which takes four times as long.
         let network = |conv: f64, softmax: f64| Equation {
             ln_measured: (conv + 4.0 * softmax).ln(),
-            predicted: vec![("ParamL Conv".into(), conv), ("Norm Softmax".into(), softmax)],
+            predicted: vec![part("ParamL Conv", conv), part("Norm Softmax", softmax)],
             share: None,
         };
         let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
         let factors = fit(&shares.map(|share| network(1.0 - share, share)));
-        assert!((factors.of("Norm Softmax").exp() - 4.0).abs() < 0.4, "{factors:?}");
-        assert!((factors.of("ParamL Conv").exp() - 1.0).abs() < 0.15, "{factors:?}");
-        let sibling = factors.of("Norm RmsNorm").exp();
+        assert!((of(&factors, "Norm Softmax") - 4.0).abs() < 0.4, "{factors:?}");
+        assert!((of(&factors, "ParamL Conv") - 1.0).abs() < 0.15, "{factors:?}");
+        let sibling = of(&factors, "Norm RmsNorm");
         assert!(sibling > 1.5 && sibling < 4.0, "a kind never seen follows its class: {sibling}");
+    }
+
+    #[test]
+    fn profiles_tell_sizes_of_a_kind_apart() {
+        // The larger a depthwise convolution, the faster: e^-0.3 for each unit of ln size.
+        let profile = |ln_size: f64| Equation {
+            ln_measured: -0.3 * ln_size,
+            predicted: vec![Part { kind: "ParamL Conv depthwise".into(), ln_size, seconds: 1.0 }],
+            share: Some(1.0),
+        };
+        let mut equations: Vec<Equation> = (-10..=10).map(|i| profile(f64::from(i) / 2.0)).collect();
+        equations.push(whole(0.0));
+        let slope = |factors: &Factors| {
+            correction(&factors.levels, "ParamL Conv depthwise", 1.0)
+                - correction(&factors.levels, "ParamL Conv depthwise", 0.0)
+        };
+        let found = slope(&fit(&equations));
+        assert!((found + 0.3).abs() < 0.05, "{found}");
+        // Totals alone say nothing of sizes.
+        equations.iter_mut().for_each(|e| e.share = None);
+        assert_eq!(slope(&fit(&equations)), 0.0);
     }
 
     #[test]

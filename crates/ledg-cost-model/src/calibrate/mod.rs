@@ -1,7 +1,7 @@
 //! Calibration to a device from a handful of measured records.
 //!
 //! For every platform with records, factors are fitted that bring predicted seconds to measured ones: one for the platform,
-//! and one for each kind of operator (see [`kinds`]) on top of it, all shrunk towards no correction, so that few records
+//! and one for each kind and size of operator (see [`kinds`]) on top of it, all shrunk towards no correction, so that few records
 //! move only what they speak of (see [`fit`]). Records that also say how long each node took tell kinds apart at once. A
 //! calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
 //!
@@ -23,8 +23,9 @@ use ledg_predictor::NodeCost;
 use ledg_template::hardware::Platform;
 use serde::{Deserialize, Serialize};
 
-use self::fit::{Equation, Factors};
-use self::kinds::{LAUNCH, kind_of};
+pub use self::fit::Correction;
+use self::fit::{Equation, Factors, Part, correction};
+use self::kinds::{Kind, LAUNCH};
 pub use self::report::{CalibrationReport, Errors, PlatformReport};
 use crate::conformal::{Conformal, scale};
 use crate::error::{CostModelError, Result};
@@ -58,7 +59,7 @@ pub struct PlatformScale {
     /// Added to the ln latency of nodes of a kind, and of the narrower kinds in it: `Norm`, `Norm Softmax`; `(launch)` to that
     /// of starting them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub kinds: BTreeMap<String, f64>,
+    pub kinds: BTreeMap<String, Correction>,
     /// Records it was fitted to.
     pub records: usize,
     /// Distinct graphs among them.
@@ -72,7 +73,7 @@ impl Calibration {
         for (name, p) in &self.platforms {
             let believable = |ln: &f64| ln.is_finite() && ln.abs() <= BEYOND_BELIEF.ln();
             let sound = believable(&p.ln_scale)
-                && p.kinds.values().all(believable)
+                && p.kinds.values().all(|c| believable(&c.ln) && believable(&c.per_ln_size))
                 && p.scores.scores.iter().all(|s| s.is_finite() && *s >= 0.0)
                 && p.scores.scores.is_sorted()
                 && p.scores.scores.len() <= p.scores.n
@@ -91,11 +92,10 @@ impl Calibration {
 }
 
 impl PlatformScale {
-    /// What a node of that kind takes if it was estimated to take `cost`, but for `ln_scale`.
-    pub(crate) fn of_kind(&self, kind: &str, cost: &NodeCost) -> NodeCost {
-        let factor = |kind| kinds::levels(kind).filter_map(|level| self.kinds.get(level)).sum::<f64>().exp();
-        let launch_s = cost.launch_s * factor(LAUNCH);
-        NodeCost { launch_s, ..cost.scaled(factor(kind)) }
+    /// What a node of that kind takes at a batch if it was estimated to take `cost`, but for `ln_scale`.
+    pub(crate) fn of_kind(&self, kind: &Kind, batch: f64, cost: &NodeCost) -> NodeCost {
+        let launch_s = cost.launch_s * correction(&self.kinds, LAUNCH, 0.0).exp();
+        NodeCost { launch_s, ..cost.scaled(correction(&self.kinds, &kind.name, kind.ln_size(batch)).exp()) }
     }
 
     /// The half-width by the platform's own records, if there are enough of them for that coverage.
@@ -189,7 +189,7 @@ impl CostModel {
                 why: format!("graph `{hash}` is not defined"),
             };
             let prepared = raw.prepare(records.graph(hash).ok_or_else(unknown)?)?;
-            let node_kinds: Vec<String> = prepared.described().nodes.iter().map(kind_of).collect();
+            let node_kinds: Vec<Kind> = prepared.described().nodes.iter().map(Kind::of).collect();
             for part in measured.chunks(TOGETHER) {
                 let row = |i: usize| &records.rows()[i];
                 let on: Vec<(Platform, u64)> =
@@ -197,7 +197,7 @@ impl CostModel {
                 let options = PredictOptions { per_node: true, ..PredictOptions::default() };
                 let estimates = raw.predict(&prepared, &on, &options)?;
                 for (&(i, seconds), estimate) in part.iter().zip(&estimates) {
-                    found.insert(i, case(row(i), seconds, &prepared, &node_kinds, estimate));
+                    found.insert(i, case(row(i), seconds, &prepared, &node_kinds, estimate)?);
                 }
             }
         }
@@ -209,46 +209,49 @@ impl CostModel {
     }
 }
 
-fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[String], estimate: &Estimate) -> Case {
+fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[Kind], estimate: &Estimate) -> Result<Case> {
     let described = graph.described();
-    let mut kinds: BTreeMap<&str, f64> = BTreeMap::new();
-    // By kind, of the nodes that were measured: predicted seconds, predicted seconds of launches, measured seconds.
-    let mut measured: BTreeMap<&str, [f64; 3]> = BTreeMap::new();
+    let batch = graph.units(row.batch)?;
+    let launch = |seconds| Part { kind: LAUNCH.into(), ln_size: 0.0, seconds };
+    // By kind and size, of all nodes and of those that were measured.
+    let mut parts: BTreeMap<(&str, u64), Part> = BTreeMap::new();
+    let mut profile: BTreeMap<(&str, u64), (Part, f64, f64)> = BTreeMap::new();
+    let mut launches_s = 0.0;
     for node in &estimate.nodes {
-        let kind = node_kinds[node.node].as_str();
-        *kinds.entry(kind).or_default() += node.latency_s - node.launch_s;
-        *kinds.entry(LAUNCH).or_default() += node.launch_s;
+        let kind = &node_kinds[node.node];
+        let ln_size = kind.ln_size(batch);
+        let key = (&*kind.name, ln_size.to_bits());
+        let none = Part { kind: Arc::clone(&kind.name), ln_size, seconds: 0.0 };
+        let body_s = node.latency_s - node.launch_s;
+        parts.entry(key).or_insert_with(|| none.clone()).seconds += body_s;
+        launches_s += node.launch_s;
         let times = described.origins[node.node].iter().filter_map(|name| row.nodes_s.get(name));
         let took = times.fold(0.0, |sum, s| sum + s);
         if took > 0.0 {
-            let sums = measured.entry(kind).or_default();
-            sums[0] += node.latency_s - node.launch_s;
-            sums[1] += node.launch_s;
-            sums[2] += took;
+            let (part, launch_s, measured_s) = profile.entry(key).or_insert((none, 0.0, 0.0));
+            part.seconds += body_s;
+            *launch_s += node.launch_s;
+            *measured_s += took;
         }
     }
-    if kinds.is_empty() {
-        kinds.insert("", estimate.latency_s);
-    }
-    let owned = |(kind, s): (&str, f64)| (kind.to_owned(), s);
+    let predicted = match parts.is_empty() {
+        true => vec![Part { kind: "".into(), ln_size: 0.0, seconds: estimate.latency_s }],
+        false => parts.into_values().chain([launch(launches_s)]).filter(|part| part.seconds > 0.0).collect(),
+    };
     // A profile says what is slow, the whole how slow.
     let all = row.nodes_s.values().fold(0.0, |sum, s| sum + s);
-    let profile = measured.into_iter().map(|(kind, [predicted, launch, took])| Equation {
+    let of_profile = |(part, launch_s, took): (Part, f64, f64)| Equation {
         ln_measured: (took * seconds / all).ln(),
-        predicted: [(kind, predicted), (LAUNCH, launch)].into_iter().map(owned).collect(),
+        predicted: vec![part, launch(launch_s)],
         share: Some((took / all).min(1.0)),
-    });
-    Case {
+    };
+    Ok(Case {
         graph: row.graph.clone(),
         network: described.name.clone(),
-        profile: profile.collect(),
-        whole: Equation {
-            ln_measured: seconds.ln(),
-            predicted: kinds.into_iter().filter(|(_, s)| *s > 0.0).map(owned).collect(),
-            share: None,
-        },
+        profile: profile.into_values().map(of_profile).collect(),
+        whole: Equation { ln_measured: seconds.ln(), predicted, share: None },
         spread: estimate.spread,
-    }
+    })
 }
 
 fn refuse_contradictions(records: &Records) -> Result<()> {
@@ -279,7 +282,7 @@ fn calibrated(platform: &str, cases: &[Case]) -> Result<(PlatformScale, Platform
     // The factors are shrunk; what they were fitted to is not.
     let off =
         fit::median(cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole)).collect());
-    if too_far(off) || too_far(factors.platform) || factors.levels.values().any(|&ln| too_far(ln)) {
+    if too_far(off) || too_far(factors.platform) || factors.levels.values().any(|c| too_far(c.ln)) {
         let why = format!(
             "on {platform} the records are {:.3e} times what is predicted: they are of other graphs, or not in seconds",
             off.exp()

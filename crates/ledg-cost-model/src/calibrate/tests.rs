@@ -115,7 +115,7 @@ fn attentive(channels: u64, side: u64) -> Arc<Graph> {
 fn slow_softmax(model: &CostModel, on: &Arc<Platform>, profiled: bool) -> Records {
     let mut records = Records::new();
     for i in 0..5 {
-        let graph = attentive(8 << i, [96, 64, 32, 128, 16][i as usize]);
+        let graph = attentive(64 + 32 * i, [112, 96, 80, 128, 64][i as usize]);
         let nodes = nodes(model, &graph, on);
         let times: BTreeMap<String, f64> =
             nodes.iter().map(|(name, s)| (name.clone(), if name == "softmax" { 4.0 * s } else { *s })).collect();
@@ -140,7 +140,7 @@ fn a_kind_of_operator_that_is_slow_is_found_with_five_profiles() {
     let model = CostModel::default_model().unwrap();
     let t4 = platform("t4");
     let (calibrated, report) = model.calibrate_with_report(&slow_softmax(&model, &t4, true)).unwrap();
-    let held_out = attentive(24, 48);
+    let held_out = attentive(144, 100);
     let (before, after) = (nodes(&model, &held_out, &t4), nodes(&calibrated, &held_out, &t4));
     let factor = |node: &str| after[node] / before[node];
     assert!(factor("softmax") / factor("conv") > 2.5, "{} {}", factor("softmax"), factor("conv"));

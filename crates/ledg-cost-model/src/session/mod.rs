@@ -242,8 +242,14 @@ impl Session {
                 ln_s: std::mem::take(&mut work.answer.ln_s),
                 classes: by_class.then(|| std::mem::take(&mut work.answer.classes)),
             };
-            let costed =
-                Costed { name: graph.name(), class_of: &[], counts: work.patched.counts(), known: &known, nodes: &[] };
+            let costed = Costed {
+                name: graph.name(),
+                class_of: &[],
+                counts: work.patched.counts(),
+                known: &known,
+                batch: targets.batches[i] as f64,
+                nodes: &[],
+            };
             estimates.push(model.estimate(costed, &answers, raw, options)?);
             work.answer.ln_s = answers.ln_s;
         }

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod estimates;
+mod masks;
 mod snapshots;
 mod symbols;
 
