@@ -17,7 +17,8 @@ fn rows(jsonl: &str) -> Vec<Value> {
 #[test]
 fn the_fastest_comes_first_and_answers_are_those_of_predict() {
     let bench = bench();
-    let compared = rows(&bench.ok("compare tiny.onnx --hardware t4,rtx3090 --batch 64 --format json --bundle toy.ledg"));
+    let compared =
+        rows(&bench.ok("compare tiny.onnx --hardware t4,rtx3090 --batch 64 --format json --bundle toy.ledg"));
     let predicted =
         bench.ok("predict tiny.onnx --hardware t4 --hardware rtx3090 --batch 64 --format json --bundle toy.ledg");
     let predicted = rows(&predicted);

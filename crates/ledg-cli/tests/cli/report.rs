@@ -63,7 +63,10 @@ fn valid_html_even_with_hostile_names() {
     assert_eq!(html.errors, [""; 0]);
     let count = |selector: &str| html.select(&Selector::parse(selector).unwrap()).count();
     assert_eq!(count("script"), 2, "the data and the code");
-    assert_eq!((count("img"), count("iframe"), count("object"), count("link"), count("base"), count("svg")), (0, 0, 0, 0, 0, 0));
+    assert_eq!(
+        (count("img"), count("iframe"), count("object"), count("link"), count("base"), count("svg")),
+        (0, 0, 0, 0, 0, 0)
+    );
     assert_eq!((count("html[lang]"), count("title"), count("h1"), count("main")), (1, 1, 1, 1));
     let mut ids: Vec<&str> = html.select(&Selector::parse("[id]").unwrap()).filter_map(|e| e.value().id()).collect();
     let n = ids.len();
@@ -85,10 +88,9 @@ fn the_names_arrive_as_they_are() {
     assert_eq!(names, HOSTILE);
     assert_eq!(data["models"][1]["label"], HOSTILE_FILE);
     let html = Html::parse_document(&page);
-    let rows = html.select(&Selector::parse("#estimates tbody tr").unwrap());
-    let models: Vec<String> = rows
-        .map(|row| row.select(&Selector::parse("th").unwrap()).next().unwrap().text().collect::<String>())
-        .collect();
+    let (row, head) = (Selector::parse("#estimates tbody tr").unwrap(), Selector::parse("th").unwrap());
+    let models: Vec<String> =
+        html.select(&row).map(|row| row.select(&head).next().unwrap().text().collect::<String>()).collect();
     assert_eq!(models, ["tiny.onnx", "tiny.onnx", HOSTILE_FILE, HOSTILE_FILE]);
 }
 
@@ -96,7 +98,8 @@ fn the_names_arrive_as_they_are() {
 fn nothing_is_fetched() {
     let page = hostile_page();
     let html = Html::parse_document(&page);
-    for e in html.select(&Selector::parse("[href], [src], [srcset], [action], [data], [poster], [formaction]").unwrap()) {
+    for e in html.select(&Selector::parse("[href], [src], [srcset], [action], [data], [poster], [formaction]").unwrap())
+    {
         let e = e.value();
         let target = ["href", "src", "srcset", "action", "data", "poster", "formaction"].iter().find_map(|a| e.attr(a));
         assert!(target.is_some_and(|t| t.starts_with('#')), "{e:?}");
@@ -178,9 +181,13 @@ fn the_same_question_gives_the_same_page() {
 fn what_is_refused_leaves_no_page() {
     let bench = bench();
     bench.file("empty.onnx", "");
-    assert!(bench.fails(1, "report tiny.onnx empty.onnx --hardware t4 -o r.html --bundle toy.ledg").contains("empty.onnx"));
+    assert!(
+        bench.fails(1, "report tiny.onnx empty.onnx --hardware t4 -o r.html --bundle toy.ledg").contains("empty.onnx")
+    );
     assert!(bench.fails(1, "report tiny.onnx --hardware t5x -o r.html --bundle toy.ledg").contains("t5x"));
-    assert!(bench.fails(1, "report tiny.onnx --hardware t4 -o no/folder/r.html --bundle toy.ledg").contains("no/folder"));
+    assert!(
+        bench.fails(1, "report tiny.onnx --hardware t4 -o no/folder/r.html --bundle toy.ledg").contains("no/folder")
+    );
     assert_eq!(bench.run("report tiny.onnx --hardware t4").code, 2);
     assert!(!bench.path().join("r.html").exists());
 }

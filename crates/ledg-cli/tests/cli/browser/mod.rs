@@ -69,7 +69,8 @@ fn it_fits_phones_and_desks_in_light_and_dark_and_asks_for_nothing() {
     let bench = Bench::new();
     bench.file("resnet18.onnx", include_bytes!("../../../../../tests/fixtures/resnet18.onnx"));
     bench.file("mobilenet_v2.onnx", include_bytes!("../../../../../tests/fixtures/mobilenet_v2.onnx"));
-    let args = "resnet18.onnx mobilenet_v2.onnx --batch 64 --hardware rtx3090,rtx4090:amp/nhwc/dynamo,t4,core-i9-10940x";
+    let args =
+        "resnet18.onnx mobilenet_v2.onnx --batch 64 --hardware rtx3090,rtx4090:amp/nhwc/dynamo,t4,core-i9-10940x";
     let path = report(&bench, args);
     for (width, height) in SIZES {
         for dark in [false, true] {
@@ -100,35 +101,7 @@ const UNNAMED: &str = "[...document.querySelectorAll('button, select, input')].f
     .map((e) => e.outerHTML)";
 
 /// Texts whose contrast is below 4.5 : 1, WCAG's figure, on the colour that they stand on.
-const FAINT: &str = r#"(() => {
-  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
-  const over = (colour, ground) => {
-    pen.fillStyle = `rgb(${ground.join()})`; pen.fillRect(0, 0, 1, 1);
-    pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const ground = (e) => {
-    const chain = []; for (let at = e; at; at = at.parentElement) chain.unshift(getComputedStyle(at).backgroundColor);
-    return chain.reduce((below, colour) => over(colour, below), [255, 255, 255]);
-  };
-  const light = (rgb) => { const [r, g, b] = rgb.map((c) => c / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const contrast = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-  const faint = [];
-  for (const e of document.querySelectorAll("h1, h2, p, th, td, li, dt, dd, a, button, label, output, .sub, .tag, .of")) {
-    if (!e.offsetParent || !e.textContent.trim() || e.matches(".skip")) continue;
-    const on = ground(e);
-    const ratio = contrast(over(getComputedStyle(e).color, on), on);
-    if (ratio < 4.5) faint.push(`${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
-  }
-  for (const e of document.querySelectorAll("#graph .node")) {
-    const text = e.querySelector("text"), rect = e.querySelector("rect");
-    if (!text) continue;
-    const on = over(getComputedStyle(rect).fill, [255, 255, 255]);
-    const ratio = contrast(over(getComputedStyle(text).fill, on), on);
-    if (ratio < 4.5) faint.push(`node ${rect.getAttribute("class")}: ${ratio.toFixed(2)}`);
-  }
-  return [...new Set(faint)];
-})()"#;
+const FAINT: &str = include_str!("contrast.js");
 
 #[test]
 fn tables_sort_search_and_follow_the_choice() {
@@ -161,7 +134,8 @@ fn tables_sort_search_and_follow_the_choice() {
     assert_eq!(texts(&mut page, "#details tbody th"), ["t4", "rtx3090"]);
     // Another estimate, by its row; the search starts anew when another table is chosen.
     click(&mut page, "#estimates tbody tr:nth-child(4)");
-    let chosen: Value = page.evaluate("[state.model, state.device, byId('model').value, byId('device').value, state.node]");
+    let chosen: Value =
+        page.evaluate("[state.model, state.device, byId('model').value, byId('device').value, state.node]");
     assert_eq!(chosen, json!([1, 1, "1", "1", null]));
     click(&mut page, "#tab-operators");
     assert_eq!(texts(&mut page, "#table tbody tr td:nth-child(2)"), ["250"]);
