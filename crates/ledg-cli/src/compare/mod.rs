@@ -149,7 +149,7 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     if let Some((graph, batch)) = rows.iter().find_map(|r| Some((&r.graph, r.batch?))) {
         writeln!(out, "{graph}, batch {batch}\n")?;
     }
-    write!(out, "{table}\n")?;
+    writeln!(out, "{table}")?;
     let answered = rows.iter().filter_map(|r| {
         let (latency_s, lo_s, hi_s) = (r.latency_s?, r.lo_s?, r.hi_s?);
         Some(Bar { label: &r.hardware, latency_s, lo_s, hi_s })
