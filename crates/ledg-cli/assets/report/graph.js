@@ -9,17 +9,19 @@ const ZOOMS = [0.12, 0.2, 0.3, 0.45, 0.6, 0.8, 1, 1.25, 1.6];
 // Below this there is no room for words.
 const WORDS_FROM = 0.45;
 
-const view = { zoom: 1, layers: [], matches: [], layout: null };
+const view = { zoom: 1, width: 0, layers: [], matches: [], layout: null };
 
 const nodeX = (i) => GUTTER + view.layout.column[i] * NODE.column;
 const nodeY = (i) => 12 + view.layout.layer[i] * NODE.layer;
-const railX = (k) => GUTTER + view.layout.columns * NODE.column + k * RAIL;
-const fullWidth = () => railX(view.layout.rails) + 12;
+const railX = (i) => GUTTER + view.layout.passes[i] * NODE.column + view.layout.rail[i] * RAIL + 4;
+const fullWidth = () => view.width;
 const fullHeight = () => 24 + view.layout.layers * NODE.layer;
 
 function prepareGraph() {
   const { model } = times;
   view.layout = model.layout;
+  const ends = model.nodes.map((_, i) => Math.max(nodeX(i) + NODE.width, view.layout.rail[i] === null ? 0 : railX(i)));
+  view.width = Math.max(0, ...ends) + 12;
   view.layers = Array.from({ length: view.layout.layers }, () => []);
   view.layout.layer.forEach((layer, i) => view.layers[layer].push(i));
   view.bands = model.blocks.map(() => ({ from: Infinity, to: -1 }));
@@ -40,12 +42,12 @@ function edgePath(father, son) {
     const middle = (y1 + NODE.height + y2) / 2;
     return `M${from} ${y1 + NODE.height}C${from} ${middle} ${to} ${middle} ${to} ${y2}`;
   }
-  const rail = railX(view.layout.rail[father]) + 4;
+  const rail = railX(father);
   const [start, end] = [y1 + NODE.height / 2, y2 + NODE.height / 2 - 4];
   return `M${x1 + NODE.width} ${start}H${rail - 5}Q${rail} ${start} ${rail} ${start + 5}V${end - 5}Q${rail} ${end} ${rail - 5} ${end}H${x2 + NODE.width}`;
 }
 
-const clipped = (text) => (text.length > 26 ? `${text.slice(0, 25)}…` : text);
+const clipped = (text) => (text.length > 23 ? `${text.slice(0, 22)}…` : text);
 
 function nodeShape(i) {
   const node = times.nodes[i];

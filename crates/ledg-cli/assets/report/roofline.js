@@ -3,6 +3,13 @@
 
 const MARGIN = { left: 60, right: 26, top: 20, bottom: 44 };
 
+/** Rates that no node can exceed for long; the first is the roof, the others are lines in it. */
+const limits = (device) => [
+  { kind: "", flops: device.matmul_flops, meaning: "matrix units, as sustained" },
+  { kind: "peak", flops: device.peak_flops, meaning: "the data sheet's peak" },
+  { kind: "vector", flops: device.vector_flops, meaning: "arithmetic outside matrix units, as sustained" },
+].filter(({ kind, flops }) => kind === "" || Math.abs(flops / device.matmul_flops - 1) > 0.05);
+
 /** Nodes that do arithmetic and move bytes. */
 const plotted = () => times.nodes.filter((node) => node.flops > 0 && node.bytes > 0 && node.time > 0);
 
@@ -23,6 +30,7 @@ function drawRoofline() {
   const { device } = times;
   const nodes = plotted();
   describeRoofline(nodes);
+  drawRoofs();
   const place = byId("roofline");
   if (nodes.length === 0) {
     place.replaceChildren();
@@ -52,19 +60,8 @@ function drawRoofline() {
     return `M${x.at(start)} ${y.at(Math.min(flops, start * bandwidth))}L${x.at(knee)} ${y.at(Math.min(flops, knee * bandwidth))}L${x.at(x.hi)} ${y.at(Math.min(flops, x.hi * bandwidth))}`;
   };
   const level = (flops) => `M${x.at(Math.min(flops / bandwidth, x.hi))} ${y.at(flops)}L${x.at(x.hi)} ${y.at(flops)}`;
-  // The lowest line's words stand below it at the left of the others', so that lines close to each other stay readable.
-  const label = (flops, text, { below = false, left = 0 }) =>
-    svg("text", { class: "roof-label", x: width - MARGIN.right - 4 - left, y: y.at(flops) + (below ? 16 : -6), "text-anchor": "end" }, text);
-  const roofs = [svg("path", { class: "roof", d: roof(device.matmul_flops) })];
-  const labels = [label(device.matmul_flops, `matrix units ${count(device.matmul_flops)}FLOP/s`, { below: true })];
-  if (device.peak_flops > device.matmul_flops * 1.05) {
-    roofs.push(svg("path", { class: "peak", d: level(device.peak_flops) }));
-    labels.push(label(device.peak_flops, `data sheet ${count(device.peak_flops)}FLOP/s`, {}));
-  }
-  if (device.vector_flops < device.matmul_flops * 0.8) {
-    roofs.push(svg("path", { class: "peak", d: level(device.vector_flops) }));
-    labels.push(label(device.vector_flops, `other arithmetic ${count(device.vector_flops)}FLOP/s`, { below: true, left: y.at(device.vector_flops) - y.at(device.matmul_flops) < 18 ? 165 : 0 }));
-  }
+  const roofs = limits(device).map(({ flops, kind }, k) =>
+    svg("path", { class: `roof ${kind}`, d: k === 0 ? roof(flops) : level(flops) }));
   // Large ones first, so that small ones stay visible.
   const dots = [...nodes].sort((a, b) => b.time - a.time).map((n) =>
     svg("circle", {
@@ -75,7 +72,17 @@ function drawRoofline() {
       onclick: () => choose({ node: n.index }),
     }, svg("title", {}, `${n.name}: ${n.sentence}, ${duration(n.time)}, bound by ${n.bound}`)));
   place.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-labelledby": "h-roofline", "aria-describedby": "roofline-text" },
-    ...grid, ...roofs, ...dots, ...labels));
+    ...grid, ...roofs, ...dots));
+}
+
+/** What the lines are, and what binds the dots of each colour. */
+function drawRoofs() {
+  const { device } = times;
+  const line = (kind) => svg("svg", { width: 28, height: 8, "aria-hidden": "true" }, svg("path", { class: `roof ${kind}`, d: "M0 4H28" }));
+  byId("roofs").replaceChildren(
+    ...limits(device).map(({ kind, flops, meaning }) => el("li", {}, line(kind), `${count(flops, "FLOP/s")}: ${meaning}`)),
+    el("li", {}, line(""), `${count(device.bandwidth_bytes_s, "B/s")}: memory, the slope`),
+    ...PARTS.map((part) => el("li", {}, el("i", { class: `fill-${part}` }), part)));
 }
 
 /** The plot in words, for who cannot see it. */
@@ -87,7 +94,7 @@ function describeRoofline(nodes) {
   const left = times.nodes.length - nodes.length;
   byId("roofline-text").textContent =
     `Bound by ${bound.map(([part, n, time]) => `${part}: ${n} nodes, ${share(time)} of the time`).join("; ")}. ` +
-    "Dots are nodes, larger where they take longer; lines are what the device sustains, dashed ones its data sheet's peak and the limit outside matrix units." +
+    "Dots are nodes, larger where they take longer, coloured by what binds them." +
     (left > 0 ? ` ${left} nodes that do no arithmetic are left out.` : "");
 }
 

@@ -27,7 +27,7 @@ const TABLES = {
     columns: [
       { key: "index", label: "Block", cell: (row) => el("div", {},
         el("button", { type: "button", class: "link", onclick: () => showBlock(row.index) }, row.name), el("span", { class: "sub" }, row.range)) },
-      { key: "nodes", label: "Nodes", number: true, sort: "size", cell: (row) => String(row.nodes.length) },
+      { key: "nodes", label: "Nodes", number: true, wide: true, sort: "size", cell: (row) => String(row.nodes.length) },
       { key: "alike", label: "Alike", number: true, wide: true, cell: (row) => String(row.alike) },
       ...MEASURES,
     ],
@@ -37,7 +37,7 @@ const TABLES = {
     columns: [
       { key: "name", label: "Operator, as the language model reads it", cell: (row) => el("div", {},
         el("button", { type: "button", class: "link", onclick: () => choose({ tab: "nodes", search: row.name, block: null }) }, row.name), ...tags(row)) },
-      { key: "nodes", label: "Nodes", number: true, sort: "size", cell: (row) => String(row.nodes.length) },
+      { key: "nodes", label: "Nodes", number: true, wide: true, sort: "size", cell: (row) => String(row.nodes.length) },
       ...MEASURES,
     ],
   },

@@ -5,6 +5,7 @@ mod bars;
 
 use std::io::Write;
 
+use indexmap::IndexMap;
 use ledg_cost_model::PredictOptions;
 use ledg_cost_model::text::{TextTable, units};
 use serde::Serialize;
@@ -132,6 +133,11 @@ impl Compared {
     }
 }
 
+/// The precision in a platform's full name, `device:precision/layout/…`.
+fn precision(platform: &str) -> Option<&str> {
+    platform.split_once(':')?.1.split('/').next()
+}
+
 fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::Result<()> {
     let interval = format!(">interval ({})", units::share(coverage + 1e-9));
     let mut table = TextTable::new(&["hardware", ">latency", &interval, ">relative", ">known", "measured"]);
@@ -150,7 +156,7 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     if let Some((graph, batch)) = rows.iter().find_map(|r| Some((&r.graph, r.batch?))) {
         writeln!(out, "{graph}, batch {batch}\n")?;
     }
-    write!(out, "{table}\n")?;
+    writeln!(out, "{table}")?;
     let answered = rows.iter().filter_map(|r| {
         let (latency_s, lo_s, hi_s) = (r.latency_s?, r.lo_s?, r.hi_s?);
         Some(Bar { label: &r.hardware, latency_s, lo_s, hi_s })
@@ -166,6 +172,12 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     }
     for row in named {
         writeln!(out, "{} is {}", row.hardware, row.platform.as_deref().unwrap_or_default())?;
+    }
+    let precisions: IndexMap<&str, &str> =
+        rows.iter().filter_map(|r| Some((precision(r.platform.as_deref()?)?, r.hardware.as_str()))).collect();
+    if precisions.len() > 1 {
+        let named: Vec<String> = precisions.iter().map(|(precision, on)| format!("{precision} on {on}")).collect();
+        writeln!(out, "Precisions differ ({}): `DEVICE:PRECISION` asks for one", named.join(", "))?;
     }
     for row in rows.iter().filter(|r| r.measured == Some(false)) {
         writeln!(out, "{} was never measured in training: its estimate rests on its data sheet", row.hardware)?;

@@ -1,5 +1,5 @@
-//! Places for the nodes of a network: layers from top to bottom, columns for what runs side by side, rails for values that
-//! are read later than in the next layer.
+//! Places for the nodes of a network: layers from top to bottom, columns for what runs side by side, and right of the columns
+//! rails for values that are read later than in the next layer.
 //!
 //! A general layered layout (rust-sugiyama 0.4 was tried) gives each long edge a place of its own in every layer: a densely
 //! connected block of 192 nodes took it 25 s and came out 2,257 columns wide. Here all long edges from one node share one
@@ -16,6 +16,8 @@ pub struct Layout {
     pub column: Vec<u32>,
     /// By node: its rail, if a son is further than the next layer.
     pub rail: Vec<Option<u32>>,
+    /// By node: how many columns its rail has at its left.
+    pub passes: Vec<u32>,
     pub layers: u32,
     pub columns: u32,
     pub rails: u32,
@@ -42,8 +44,15 @@ impl Layout {
         }
         let layers = layer.iter().max().map_or(0, |last| last + 1);
         let (column, columns) = columns(&layer, layers, &fathers);
-        let (rail, rails) = rails(&layer, edges);
-        Layout { layer, column, rail, layers, columns, rails }
+        let end = rail_ends(&layer, edges);
+        let (rail, rails) = rails(&layer, &end);
+        let mut width = vec![0u32; layers as usize];
+        for (&layer, &column) in layer.iter().zip(&column) {
+            width[layer as usize] = width[layer as usize].max(column + 1);
+        }
+        let widest = |from: u32, to: u32| width[from as usize..=to as usize].iter().copied().max().unwrap_or(0);
+        let passes = layer.iter().zip(&end).map(|(&from, &to)| if to > 0 { widest(from, to) } else { 0 }).collect();
+        Layout { layer, column, rail, passes, layers, columns, rails }
     }
 }
 
@@ -79,8 +88,8 @@ fn columns(layer: &[u32], layers: u32, fathers: &[Vec<usize>]) -> (Vec<u32>, u32
     (column, columns)
 }
 
-/// A rail from a node's layer to its last reader's; rails that are over are used again.
-fn rails(layer: &[u32], edges: &[[u32; 2]]) -> (Vec<Option<u32>>, u32) {
+/// By node: the layer of its last reader, if that is further than the next layer, else 0.
+fn rail_ends(layer: &[u32], edges: &[[u32; 2]]) -> Vec<u32> {
     let mut end = vec![0u32; layer.len()];
     for &[father, son] in edges {
         let (from, to) = (layer[father as usize], layer[son as usize]);
@@ -88,6 +97,11 @@ fn rails(layer: &[u32], edges: &[[u32; 2]]) -> (Vec<Option<u32>>, u32) {
             end[father as usize] = end[father as usize].max(to);
         }
     }
+    end
+}
+
+/// A rail from a node's layer to its last reader's; rails that are over are used again.
+fn rails(layer: &[u32], end: &[u32]) -> (Vec<Option<u32>>, u32) {
     let mut sources: Vec<usize> = (0..layer.len()).filter(|&i| end[i] > 0).collect();
     sources.sort_unstable_by_key(|&i| (layer[i], i));
     let mut rail = vec![None; layer.len()];
@@ -125,6 +139,8 @@ mod tests {
             assert_eq!(end.is_some(), layout.rail[i].is_some());
             if let (Some(end), Some(rail)) = (end, layout.rail[i]) {
                 used.push((rail, layout.layer[i], end));
+                let beside = (0..n).filter(|&k| (layout.layer[i]..=end).contains(&layout.layer[k]));
+                assert!(beside.map(|k| layout.column[k]).all(|column| column < layout.passes[i]), "a rail over a node");
             }
         }
         for (i, a) in used.iter().enumerate() {

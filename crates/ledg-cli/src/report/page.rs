@@ -29,6 +29,8 @@ struct Row<'a> {
     model: &'a str,
     device: &'a str,
     platform: &'a str,
+    /// The platform without its device, in words that a narrow cell can break.
+    runtime: String,
     batch: u64,
     latency: String,
     span: String,
@@ -63,6 +65,7 @@ pub fn render(report: &Report) -> Result<String, minijinja::Error> {
             model: &model.label,
             device: &device.label,
             platform: &device.platform,
+            runtime: device.platform.split_once(':').map_or(String::new(), |(_, runtime)| runtime.replace('/', " · ")),
             batch: model.batch,
             latency: units::duration(e.latency_s),
             span: units::duration_span(e.lo_s, e.hi_s),

@@ -88,11 +88,9 @@ fn the_names_arrive_as_they_are() {
     assert_eq!(names, HOSTILE);
     assert_eq!(data["models"][1]["label"], HOSTILE_FILE);
     let html = Html::parse_document(&page);
-    let of_estimates = Selector::parse("#estimates tbody tr").unwrap();
-    let rows = html.select(&of_estimates);
-    let models: Vec<String> = rows
-        .map(|row| row.select(&Selector::parse("th").unwrap()).next().unwrap().text().collect::<String>())
-        .collect();
+    let (row, head) = (Selector::parse("#estimates tbody tr").unwrap(), Selector::parse("th").unwrap());
+    let models: Vec<String> =
+        html.select(&row).map(|row| row.select(&head).next().unwrap().text().collect::<String>()).collect();
     assert_eq!(models, ["tiny.onnx", "tiny.onnx", HOSTILE_FILE, HOSTILE_FILE]);
 }
 
