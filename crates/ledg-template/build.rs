@@ -1,4 +1,5 @@
-//! Lists the files of `configs/hardware` so that they are compiled in: a new device is a new file and no code.
+//! Lists the hardware files of `configs/hardware` and of the plugins that come along (`plugins/*/hardware`) so that they are
+//! compiled in: a new device is a new file and no code.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,12 @@ fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..").canonicalize()?;
     let mut files = Vec::new();
     collect_toml(&root.join("configs/hardware"), &mut files)?;
+    for entry in fs::read_dir(root.join("plugins"))? {
+        let folder = entry?.path().join("hardware");
+        if folder.is_dir() {
+            collect_toml(&folder, &mut files)?;
+        }
+    }
     files.sort();
     let mut list = String::from("&[\n");
     for path in &files {
@@ -20,7 +27,9 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("hardware_files.rs"), list)?;
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={}", root.join("configs/hardware").display());
+    for folder in ["configs/hardware", "plugins"] {
+        println!("cargo::rerun-if-changed={}", root.join(folder).display());
+    }
     Ok(())
 }
 

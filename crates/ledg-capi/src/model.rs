@@ -151,8 +151,7 @@ pub unsafe extern "C" fn ledg_model_with_plugins(
         guard::call(err, || {
             let (model, registry) = (handle(model, "model")?, handle(registry, "registry")?);
             check(out, "out")?;
-            let files = registry.templates.iter().map(|(origin, text)| (origin.as_str(), text.as_str()));
-            give(out, ledg_model::own(model.model.with_templates(files)?));
+            give(out, ledg_model::own(registry.plugins.extend(&model.model)?));
             Ok(())
         })
     }

@@ -104,7 +104,7 @@ pub unsafe extern "C" fn ledg_records_load(
                     builtin = HardwareRegistry::builtin();
                     &builtin
                 }
-                false => &handle(registry, "registry")?.hardware,
+                false => &handle(registry, "registry")?.plugins.hardware,
             };
             let records = Records::load(Path::new(path.get("path")?), registry, Limits::default())?;
             give(out, ledg_records { records });

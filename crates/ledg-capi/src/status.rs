@@ -118,7 +118,7 @@ impl From<CostModelError> for Failure {
             CostModelError::Bundle { .. } | CostModelError::Mismatch { .. } => LEDG_E_MODEL,
             CostModelError::Interval { .. } => LEDG_E_INTERVAL,
             CostModelError::Record { .. } | CostModelError::Contradiction { .. } => LEDG_E_RECORDS,
-            CostModelError::File { .. } => LEDG_E_IO,
+            CostModelError::File { .. } | CostModelError::Plugin { .. } => LEDG_E_IO,
             _ => LEDG_E_INTERNAL,
         };
         Failure { code, message: error.to_string() }

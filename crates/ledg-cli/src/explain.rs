@@ -9,10 +9,11 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use ledg_cost_model::Describer;
 use ledg_cost_model::onnx::Imported;
+use ledg_cost_model::template::LowerOptions;
 use ledg_cost_model::text::{nodes, summary};
 
 use crate::Outcome;
-use crate::args::{Cli, ExplainArgs, TextFormat};
+use crate::args::{Cli, ExplainArgs, ImportArgs, TextFormat};
 use crate::console::Console;
 use crate::model_file::Model;
 
@@ -30,9 +31,12 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write, console: &Console) ->
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let label = args.model.display().to_string();
-    let model = Model::read(&args.model, &args.import)?;
+    let plugins = crate::plugin::load(&args.plugins)?;
+    let import = ImportArgs { declared: plugins.operators(), ..args.import.clone() };
+    let model = Model::read(&args.model, &import)?;
     model.report_unknown(&label, console);
-    let described = Describer::builtin()?.describe(model.graph()).with_context(|| label.clone())?;
+    let describer = Describer::new(plugins.template_set()?, LowerOptions::default());
+    let described = describer.describe(model.graph()).with_context(|| label.clone())?;
     if args.format == TextFormat::Json {
         writeln!(out, "{}", serde_json::to_string_pretty(&described.explain())?)?;
         return Ok(Outcome::Done);

@@ -3,23 +3,25 @@
 use std::io::Write;
 
 use anyhow::Context;
-use ledg_cost_model::template::{LowerOptions, TemplateSet};
+use ledg_cost_model::template::LowerOptions;
 
 use crate::Outcome;
-use crate::args::GraphArgs;
+use crate::args::{GraphArgs, ImportArgs};
 use crate::console::Console;
 use crate::model_file::Model;
 
 /// Writes the graph as one line of JSON.
 pub fn run(args: &GraphArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
-    let model = Model::read(&args.model, &args.import)?;
+    let plugins = crate::plugin::load(&args.plugins)?;
+    let import = ImportArgs { declared: plugins.operators(), ..args.import.clone() };
+    let model = Model::read(&args.model, &import)?;
     model.report_unknown(&args.model.display().to_string(), console);
     let mut graph = model.into_graph();
     if let Some(batch) = args.batch {
         graph = graph.rescale_batch(batch).with_context(|| args.model.display().to_string())?;
     }
     if args.lowered {
-        let lowered = TemplateSet::builtin()?.lower(&graph, &LowerOptions::default());
+        let lowered = plugins.template_set()?.lower(&graph, &LowerOptions::default());
         graph = lowered.with_context(|| args.model.display().to_string())?.graph;
     }
     writeln!(out, "{}", graph.to_json()?)?;

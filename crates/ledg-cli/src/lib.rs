@@ -9,6 +9,7 @@ pub mod explain;
 mod graph;
 mod hardware;
 mod model_file;
+mod plugin;
 mod predict;
 
 use std::io::{self, BufWriter, Write};
@@ -61,6 +62,7 @@ fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Res
         Command::Hardware(command) => hardware::run(command, out, console),
         Command::Explain(args) => explain::run(args, out, console),
         Command::Graph(args) => graph::run(args, out, console),
+        Command::Plugin(command) => plugin::run(command, out, console),
         Command::Completions { shell } => {
             // The generator panics when its writer fails, so it gets one that cannot.
             let mut script = Vec::new();

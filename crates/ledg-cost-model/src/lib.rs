@@ -27,6 +27,7 @@ mod files;
 mod model;
 mod parallel;
 mod platform;
+pub mod plugin;
 mod records;
 mod session;
 pub mod text;
@@ -42,6 +43,7 @@ pub use explain::{ExplainedNode, Explanation};
 pub use ledg_template::hardware::{HardwareRegistry, Platform};
 pub use model::{CostModel, MAX_BUNDLE_BYTES, PreparedGraph};
 pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
+pub use plugin::Plugins;
 pub use records::{MAX_RECORDS_BYTES, Outcome, RECORDS_VERSION, Record, Records};
 pub use session::Session;
 

@@ -16,8 +16,9 @@ use ledg_cost_model::template::TemplateSet;
 use ledg_cost_model::{CostModel, PredictOptions};
 
 use crate::Outcome;
-use crate::args::{Cli, PredictArgs, RowFormat};
+use crate::args::{Cli, ImportArgs, PredictArgs, RowFormat};
 use crate::console::Console;
+use crate::hardware;
 use crate::model_file::read_bytes;
 use engine::{Ask, Engine, Job};
 use platforms::Platforms;
@@ -34,7 +35,8 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
         let message = "--per-node does not fit into the columns of --format csv: use --format json or table";
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
-    let mut platforms = Platforms::new(&args.registry)?;
+    let plugins = hardware::plugins(&args.registry)?;
+    let mut platforms = Platforms::new(plugins.hardware.clone());
     let jobs = match (&args.jobs, &args.graphs) {
         (Some(file), Some(graphs)) => jobs::read(file, graphs, &mut platforms, console)?,
         _ => product(args, &mut platforms)?,
@@ -43,6 +45,8 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
         Some(file) => load(file)?,
         None => CostModel::default_model()?,
     };
+    let model = if plugins.templates.is_empty() { model } else { Arc::new(plugins.extend(&model)?) };
+    let import = ImportArgs { declared: plugins.operators(), ..args.import.clone() };
     let with_bar;
     let console = if args.jobs.is_some() {
         with_bar = Console::with_bar(jobs.len(), "rows");
@@ -52,7 +56,7 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
     };
     let engine = Engine {
         model: &model,
-        import: &args.import,
+        import: &import,
         options: PredictOptions { coverage: args.interval, per_node: args.per_node },
         console,
     };

@@ -16,7 +16,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 9] = [
+    let paths: [&[&str]; 13] = [
         &[],
         &["predict"],
         &["hardware"],
@@ -25,6 +25,10 @@ fn help_of_every_command() {
         &["hardware", "check"],
         &["explain"],
         &["graph"],
+        &["plugin"],
+        &["plugin", "new"],
+        &["plugin", "check"],
+        &["plugin", "list"],
         &["completions"],
     ];
     for path in paths {

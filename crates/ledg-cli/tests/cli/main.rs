@@ -3,8 +3,10 @@
 mod bundle;
 mod errors;
 mod explain;
+mod guide;
 mod hardware;
 mod help;
 mod jobs;
+mod plugin;
 mod predict;
 mod support;

@@ -116,6 +116,11 @@ impl Fusion {
         Ok(Fusion { name: wire.name.clone(), id: ids.intern(&op), op, rules })
     }
 
+    /// The operators that each pattern names.
+    pub fn ops_by_pattern(&self) -> impl Iterator<Item = impl Iterator<Item = &OpType>> {
+        self.rules.iter().map(|r| r.pattern.ops())
+    }
+
     /// Fuses every match, in topological order of the last node.
     pub fn apply(&self, overlay: &mut Overlay<'_, '_>) {
         for rule in &self.rules {

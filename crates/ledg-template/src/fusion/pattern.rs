@@ -166,6 +166,11 @@ impl Pattern {
         self.lines[name].as_ref()
     }
 
+    /// The operators of its lines.
+    pub fn ops(&self) -> impl Iterator<Item = &OpType> {
+        self.lines.iter().flatten().map(|l| &l.op)
+    }
+
     /// Number of names.
     pub fn n_names(&self) -> usize {
         self.names.len()

@@ -1,4 +1,4 @@
-//! The files of `configs/hardware`, compiled in.
+//! The files of `configs/hardware` and `plugins/*/hardware`, compiled in.
 //!
 //! **Invariant:** every file here parses; the tests hold it, so the `expect`s cannot fire in a build that passed them.
 
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 /// `(path from the repository's root, text)`, sorted by path; written by `build.rs`.
 pub(super) const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/hardware_files.rs"));
 
-const RUNTIMES_FILE: &str = "configs/hardware/runtimes.toml";
+const RUNTIMES_FILE: &str = "/runtimes.toml";
 pub(super) const WORDING_FILE: &str = "configs/hardware/wording.toml";
 
 static WORDING: LazyLock<Wording> = LazyLock::new(|| {
@@ -20,7 +20,7 @@ static WORDING: LazyLock<Wording> = LazyLock::new(|| {
 static REGISTRY: LazyLock<HardwareRegistry> = LazyLock::new(|| {
     // What each file holds is known from its path, so none is read twice: this runs when a process starts.
     let (runtimes, devices): (Vec<_>, Vec<_>) =
-        FILES.iter().filter(|(name, _)| *name != WORDING_FILE).partition(|(name, _)| *name == RUNTIMES_FILE);
+        FILES.iter().filter(|(name, _)| *name != WORDING_FILE).partition(|(name, _)| name.ends_with(RUNTIMES_FILE));
     let mut registry = HardwareRegistry::default();
     for (name, text) in runtimes {
         registry.add_runtimes_file(name, text).expect("the built-in runtimes parse");

@@ -5,12 +5,11 @@
 use super::builtin;
 use super::catalogue::Catalogue;
 use super::device::Device;
-use super::device_file::{Located, parse_device, parse_toml};
+use super::device_file::{Document, Located, parse_device, parse_document};
 use super::error::HardwareError;
 use super::platform::Platform;
 use super::precision::{Layout, Precision};
-use super::runtime::{Runtime, RuntimeParts};
-use serde::Deserialize;
+use super::runtime::{Framework, Runtime, RuntimeParts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +31,7 @@ pub struct HardwareRegistry {
 }
 
 /// What a TOML file holds, told by its top-level keys.
-enum Content {
+pub(super) enum Content {
     Device,
     Runtimes,
     Wording,
@@ -82,8 +81,9 @@ impl HardwareRegistry {
 
     /// Reads a single device file without adding it. Its names may not be those of another device.
     pub fn load_file(&self, path: &Path) -> Result<Arc<Device>, HardwareError> {
-        let device = parse_device(&path.display().to_string(), &read(path)?, &self.catalogue)?;
-        self.check_names(&device)?;
+        let (file, text) = (path.display().to_string(), read(path)?);
+        let device = parse_device(&file, &text, &self.catalogue)?;
+        self.check_names(&device, Located { file: &file, text: &text })?;
         Ok(Arc::new(device))
     }
 
@@ -125,29 +125,56 @@ impl HardwareRegistry {
         self.catalogue.profile(name)
     }
 
+    /// The frameworks, in the order of their names.
+    pub fn frameworks(&self) -> impl Iterator<Item = &Arc<Framework>> {
+        self.catalogue.frameworks()
+    }
+
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(super) fn catalogue_mut(&mut self) -> &mut Catalogue {
+        &mut self.catalogue
+    }
+
     pub(super) fn add_runtimes_file(&mut self, origin: &str, text: &str) -> Result<(), HardwareError> {
         self.catalogue.add(origin, text)
     }
 
     pub(super) fn add_device_file(&mut self, origin: &str, text: &str) -> Result<(), HardwareError> {
         let device = parse_device(origin, text, &self.catalogue)?;
-        self.check_names(&device)?;
-        for name in device.names() {
-            self.names.insert(key(name), device.name.clone());
-        }
-        self.devices.entry(device.name.clone()).or_insert_with(|| Arc::new(device));
+        self.check_names(&device, Located { file: origin, text })?;
+        self.put(device);
         Ok(())
     }
 
-    fn check_names(&self, device: &Device) -> Result<(), HardwareError> {
+    /// Adds a device under those of its names that are free.
+    pub(super) fn put(&mut self, device: Device) {
         for name in device.names() {
-            let Some(there) = self.names.get(&key(name)).map(|id| &self.devices[id]) else { continue };
-            if !there.same_sheet(device) {
-                let owner = format!("device {} of {}", there.name, there.origin);
-                return Err(HardwareError::Clash { file: device.origin.clone(), name: name.to_owned(), owner });
-            }
+            self.names.entry(key(name)).or_insert_with(|| device.name.clone());
         }
-        Ok(())
+        self.devices.entry(device.name.clone()).or_insert_with(|| Arc::new(device));
+    }
+
+    /// Refuses names that another device has.
+    pub(super) fn check_names(&self, device: &Device, located: Located<'_>) -> Result<(), HardwareError> {
+        self.clashes(device, located).next().map_or(Ok(()), Err)
+    }
+
+    /// The names of a device that another device has.
+    pub(super) fn clashes<'a>(
+        &'a self,
+        device: &'a Device,
+        located: Located<'a>,
+    ) -> impl Iterator<Item = HardwareError> + 'a {
+        device.names().filter_map(move |name| {
+            let there = self.names.get(&key(name)).map(|id| &self.devices[id])?;
+            let (file, place) = (device.origin.clone(), located.place_of_string(name));
+            let owner = format!("device {} of {}", there.name, there.origin);
+            let clash = HardwareError::Clash { file, place, name: name.to_owned(), owner };
+            (!there.same_sheet(device)).then_some(clash)
+        })
     }
 
     fn unknown(&self, name: &str) -> HardwareError {
@@ -233,20 +260,22 @@ fn key(name: &str) -> String {
 }
 
 fn content(origin: &str, text: &str) -> Result<Content, HardwareError> {
-    #[derive(Deserialize)]
-    struct Keys {
-        framework: Option<toml::Value>,
-        runtime: Option<toml::Value>,
-        runtime_sentence: Option<toml::Value>,
+    Ok(Content::of(&parse_document(&Located { file: origin, text })?))
+}
+
+impl Content {
+    pub(super) fn of(document: &Document<'_>) -> Content {
+        let keys = document.get_ref();
+        if keys.contains_key("runtime_sentence") {
+            Content::Wording
+        } else if keys.contains_key("peak") {
+            Content::Device
+        } else if keys.contains_key("framework") || keys.get("runtime").is_some_and(|r| r.get_ref().is_array()) {
+            Content::Runtimes
+        } else {
+            Content::Device
+        }
     }
-    let keys: Keys = parse_toml(&Located { file: origin, text })?;
-    Ok(if keys.runtime_sentence.is_some() {
-        Content::Wording
-    } else if keys.framework.is_some() || keys.runtime.is_some_and(|r| r.is_array()) {
-        Content::Runtimes
-    } else {
-        Content::Device
-    })
 }
 
 fn check_size(file: &str, bytes: u64) -> Result<(), HardwareError> {

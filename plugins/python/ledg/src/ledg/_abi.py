@@ -8,7 +8,7 @@ from ctypes import POINTER, c_char_p, c_double, c_int32, c_size_t, c_uint8, c_ui
 from typing import Any
 
 ABI_MAJOR = 1
-ABI_MINOR = 0
+ABI_MINOR = 1
 
 
 class Str(ctypes.Structure):
@@ -119,6 +119,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ledg_cancel_free": (None, [H]),
     "ledg_registry_new": (c_int32, [OUT, OUT]),
     "ledg_registry_add_dir": (c_int32, [H, Str, OUT]),
+    "ledg_registry_add_found": (c_int32, [H, OUT]),
     "ledg_registry_add_toml": (c_int32, [H, Str, Str, OUT]),
     "ledg_registry_add_templates": (c_int32, [H, Str, Str, OUT]),
     "ledg_registry_count": (c_size_t, [H]),
