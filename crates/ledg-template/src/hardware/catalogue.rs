@@ -139,13 +139,14 @@ impl Catalogue {
 
     /// Checks a runtime's words against the frameworks.
     pub(super) fn runtime(&self, located: &Located<'_>, raw: RawRuntime) -> Result<Runtime, HardwareError> {
-        let unknown = |field: &str, name: &Spanned<String>, known: Vec<String>| HardwareError::UnknownReference {
-            file: located.file.to_owned(),
-            place: located.place(name.span()),
-            field: field.to_owned(),
-            name: name.get_ref().clone(),
-            known,
-        };
+        let unknown =
+            |field: &'static str, name: &Spanned<String>, known: Vec<String>| HardwareError::UnknownReference {
+                file: located.file.to_owned(),
+                place: located.place(name.span()),
+                field,
+                name: name.get_ref().clone(),
+                known,
+            };
         let Some((_, framework)) = self.frameworks.get(raw.framework.get_ref()) else {
             return Err(unknown("framework", &raw.framework, self.frameworks.keys().cloned().collect()));
         };

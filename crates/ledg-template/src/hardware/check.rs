@@ -137,7 +137,7 @@ fn problem(located: Located<'_>, error: &HardwareError) -> Problem {
             "leave an unknown figure out".to_owned(),
         ),
         Text { place, field, value, problem, .. } => {
-            let advice = match field.as_str() {
+            let advice = match *field {
                 "name" => format!("write `name = \"{}\"`", kebab(value)),
                 _ => "write a plain name".to_owned(),
             };
@@ -313,7 +313,7 @@ fn mend_one<'t>(document: &mut Document<'t>, error: &HardwareError) -> bool {
         DefaultRuntime { .. } => default_runtime(document),
         UnknownReference { place, field, .. } => {
             let path = find(document, &place.span());
-            match (field.as_str(), path.split_last()) {
+            match (*field, path.split_last()) {
                 ("runtimes", _) => remove(document, &path),
                 ("default_runtime", _) => default_runtime(document),
                 (_, Some((_, table))) => {

@@ -37,11 +37,16 @@ impl Located<'_> {
         self.place(at.map_or(0..0, |at| at..at + value.len() + 2))
     }
 
-    pub(super) fn text_error(&self, field: &str, value: &Spanned<String>, problem: &'static str) -> HardwareError {
+    pub(super) fn text_error(
+        &self,
+        field: &'static str,
+        value: &Spanned<String>,
+        problem: &'static str,
+    ) -> HardwareError {
         HardwareError::Text {
             file: self.file.to_owned(),
             place: self.place(value.span()),
-            field: field.to_owned(),
+            field,
             value: value.get_ref().clone(),
             problem,
         }
@@ -87,7 +92,11 @@ pub(super) fn check_schema(located: &Located<'_>, schema: &Spanned<i64>) -> Resu
 }
 
 /// A word of a sentence: short, printable, no spaces at its ends.
-pub(super) fn check_word(located: &Located<'_>, field: &str, value: &Spanned<String>) -> Result<(), HardwareError> {
+pub(super) fn check_word(
+    located: &Located<'_>,
+    field: &'static str,
+    value: &Spanned<String>,
+) -> Result<(), HardwareError> {
     let text = value.get_ref();
     if text.is_empty() || text.trim() != text || text.chars().count() > 64 || text.chars().any(char::is_control) {
         return Err(located.text_error(field, value, "expected 1 to 64 printable characters without outer spaces"));
@@ -288,12 +297,12 @@ fn read_runtimes(
             figure: Peaks::field(runtime.precision),
         }),
     };
-    let profile = |field: &str, name: &Spanned<String>| match catalogue.profile(name.get_ref()) {
+    let profile = |field: &'static str, name: &Spanned<String>| match catalogue.profile(name.get_ref()) {
         Some(runtime) => with_peak(name.get_ref(), name.span(), runtime.clone()),
         None => Err(HardwareError::UnknownReference {
             file: located.file.to_owned(),
             place: located.place(name.span()),
-            field: field.to_owned(),
+            field,
             name: name.get_ref().clone(),
             known: catalogue.profile_names(),
         }),

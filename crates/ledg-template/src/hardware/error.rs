@@ -52,7 +52,7 @@ pub enum HardwareError {
         /// Where.
         place: Place,
         /// The key, with its table.
-        field: String,
+        field: &'static str,
         /// What it says.
         value: String,
         /// What is expected.
@@ -98,7 +98,7 @@ pub enum HardwareError {
         /// Where.
         place: Place,
         /// The key.
-        field: String,
+        field: &'static str,
         /// What it says.
         name: String,
         /// What it could say.
