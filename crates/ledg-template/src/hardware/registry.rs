@@ -25,9 +25,27 @@ const N_NEAREST: usize = 5;
 #[derive(Debug, Clone, Default)]
 pub struct HardwareRegistry {
     catalogue: Catalogue,
-    devices: BTreeMap<String, Arc<Device>>,
+    devices: BTreeMap<String, Known>,
     /// Names and aliases as [`key`] writes them, to ids.
     names: BTreeMap<String, String>,
+}
+
+/// A device that the registry knows.
+#[derive(Debug, Clone)]
+enum Known {
+    /// The one of that place among the built-in ones, which is read when it is asked for.
+    Builtin(usize),
+    /// Another.
+    Added(Arc<Device>),
+}
+
+impl Known {
+    fn device(&self) -> &Arc<Device> {
+        match self {
+            Known::Builtin(i) => builtin::device(*i),
+            Known::Added(device) => device,
+        }
+    }
 }
 
 /// What a TOML file holds, told by its top-level keys.
@@ -49,7 +67,7 @@ impl HardwareRegistry {
         match content(origin, text)? {
             Content::Device => self.add_device_file(origin, text),
             Content::Runtimes => self.add_runtimes_file(origin, text),
-            Content::Wording if builtin::FILES.contains(&(builtin::WORDING_FILE, text)) => Ok(()),
+            Content::Wording if builtin::SHARED.contains(&(builtin::WORDING_FILE, text)) => Ok(()),
             Content::Wording => Err(HardwareError::ForeignWording { file: origin.to_owned() }),
         }
     }
@@ -112,12 +130,12 @@ impl HardwareRegistry {
     /// The device of that name or alias.
     pub fn device(&self, name: &str) -> Result<Arc<Device>, HardwareError> {
         let id = self.names.get(&key(name)).ok_or_else(|| self.unknown(name))?;
-        Ok(self.devices[id].clone())
+        Ok(self.devices[id].device().clone())
     }
 
     /// Every device, in the order of their ids.
     pub fn devices(&self) -> impl ExactSizeIterator<Item = &Arc<Device>> {
-        self.devices.values()
+        self.devices.values().map(Known::device)
     }
 
     /// The runtime profile of that name.
@@ -154,7 +172,16 @@ impl HardwareRegistry {
         for name in device.names() {
             self.names.entry(key(name)).or_insert_with(|| device.name.clone());
         }
-        self.devices.entry(device.name.clone()).or_insert_with(|| Arc::new(device));
+        self.devices.entry(device.name.clone()).or_insert_with(|| Known::Added(Arc::new(device)));
+    }
+
+    /// Adds a built-in device under its names, of which the first is its id.
+    pub(super) fn put_builtin(&mut self, i: usize, names: &[&str]) {
+        let Some(id) = names.first() else { return };
+        for name in names {
+            self.names.insert(key(name), (*id).to_owned());
+        }
+        self.devices.insert((*id).to_owned(), Known::Builtin(i));
     }
 
     /// Refuses names that another device has.
@@ -169,7 +196,7 @@ impl HardwareRegistry {
         located: Located<'a>,
     ) -> impl Iterator<Item = HardwareError> + 'a {
         device.names().filter_map(move |name| {
-            let there = self.names.get(&key(name)).map(|id| &self.devices[id])?;
+            let there = self.names.get(&key(name)).map(|id| self.devices[id].device())?;
             let (file, place) = (device.origin.clone(), located.place_of_string(name));
             let owner = format!("device {} of {}", there.name, there.origin);
             let clash = HardwareError::Clash { file, place, name: name.to_owned(), owner };
@@ -180,7 +207,7 @@ impl HardwareRegistry {
     fn unknown(&self, name: &str) -> HardwareError {
         let wanted: String = key(name).chars().take(128).collect();
         let mut ranked: Vec<(usize, &str)> = Vec::new();
-        for device in self.devices.values() {
+        for device in self.devices() {
             // A device is offered once, under its nearest name.
             let nearest = device.names().map(|n| (strsim::damerau_levenshtein(&wanted, &key(n)), n)).min();
             ranked.extend(nearest);

@@ -1,5 +1,6 @@
 //! The built-in files, the sentences of every device, and names that resolve.
 
+use super::builtin;
 use super::registry::HardwareRegistry;
 use super::{Platform, Precision};
 use std::fmt::Write as _;
@@ -15,6 +16,20 @@ fn the_t4_is_said_as_in_the_paper() {
     assert_eq!(t4.sentence(), "Nv GPU FP32 8.1 Turing 70W");
     assert_eq!(t4.runtime_sentence(), None);
     assert_eq!(resolve("Tesla T4:fp16").sentence(), "Nv GPU FP16 65 Turing 70W");
+}
+
+#[test]
+fn no_name_of_a_built_in_device_is_used_twice() {
+    let mut owners = std::collections::BTreeMap::new();
+    for (i, (file, _, names)) in builtin::DEVICES.iter().enumerate() {
+        // The build script lists the names that the file's reader finds.
+        assert_eq!(builtin::device(i).names().collect::<Vec<_>>(), *names, "{file}");
+        for name in *names {
+            let key = name.replace(['-', '_', ' '], "").to_lowercase();
+            let other = owners.insert(key, i).filter(|other| *other != i);
+            assert_eq!(other, None, "{name} of {file} is a name of another file");
+        }
+    }
 }
 
 #[test]
