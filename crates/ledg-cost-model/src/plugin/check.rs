@@ -60,7 +60,7 @@ pub struct DeviceReport {
     pub by_words: Vec<Near>,
     /// The nearest devices by figures, in the default runtime's precision.
     pub by_sheet: Vec<Near>,
-    /// Ratios far outside of those of all known devices.
+    /// Ratios far outside of those of all known devices, and networks predicted faster than the peak allows.
     pub unusual: Vec<String>,
     /// What the reference networks cost, on the device and on the nearest one by figures that can be costed.
     pub costs: Vec<Cost>,
@@ -132,11 +132,13 @@ pub fn check(dir: &Path, known: &Plugins, model: &CostModel) -> Result<PluginRep
             Ok(costs) => (costs, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
+        let mut unusual = unusual(registry, &platform);
+        unusual.extend(costs.iter().filter(|c| c.of_peak > 1.0).map(beyond_peak));
         devices.push(DeviceReport {
             sentences: sentences(&device)?,
             by_words: nearest_by_words(model.encoder(), registry, &platform, N_NEAREST)?,
             by_sheet: by_sheet.into_iter().take(N_NEAREST).collect(),
-            unusual: unusual(registry, &platform),
+            unusual,
             costs,
             no_cost,
             device,
@@ -184,6 +186,11 @@ fn idle(files: &[(String, String)], name: &str, samples: &[(&'static str, NodeDe
         "its formulas may use variables that its `dims` do not fill; an operator that only moves data is fine with `flops = \"0\"`"
             .to_owned(),
     )]
+}
+
+fn beyond_peak(cost: &Cost) -> String {
+    let share = crate::text::units::share(cost.of_peak);
+    format!("{} at batch {} is predicted at {share} of the peak rate, faster than can be", cost.network, cost.batch)
 }
 
 /// What is said of a device on each of its runtimes.
