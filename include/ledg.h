@@ -1011,6 +1011,15 @@ ledg_status ledg_registry_add_dir(struct ledg_registry *registry,
                                   struct ledg_error **err);
 
 /**
+ * Adds the plugins that the environment variable `LEDG_PLUGIN_PATH` names (folders, separated as in `PATH`; each is a plugin or
+ * holds plugins), then those of the user's folder (`ledg/plugins` in the folder of configurations, `~/.config` on most
+ * systems). None is found unless this is called. All of them are added or, on an error, none; a plugin that was added
+ * before is not added again. Since ABI 1.1.
+ */
+ledg_status ledg_registry_add_found(struct ledg_registry *registry,
+                                    struct ledg_error **err);
+
+/**
  * Adds one hardware file's text: a device's data sheet or a list of runtimes. `origin` names it in messages.
  */
 ledg_status ledg_registry_add_toml(struct ledg_registry *registry,

@@ -116,6 +116,11 @@ public:
         detail::Check check;
         check(ledg_registry_add_dir(handle_.get(), detail::str(path), check));
     }
+    /// Adds the plugins of LEDG_PLUGIN_PATH and of the user's folder.
+    void add_found() {
+        detail::Check check;
+        check(ledg_registry_add_found(handle_.get(), check));
+    }
     /// Adds one hardware file's text.
     void add_toml(std::string_view origin, std::string_view text) {
         detail::Check check;

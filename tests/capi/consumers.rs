@@ -106,6 +106,57 @@ fn rust_opens_the_library_at_run_time() {
 
 const SMALL: &str = "#include <ledg.h>\nint main(void) { return ledg_abi_check(LEDG_ABI_MAJOR, LEDG_ABI_MINOR); }\n";
 
+const FOUND: &str = r#"
+#include <ledg.h>
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv) {
+    ledg_registry *registry = NULL;
+    ledg_error *error = NULL;
+    ledg_hw *hw = NULL;
+    ledg_str spec = {argv[1], strlen(argv[1])};
+    if (argc != 2 || ledg_registry_new(&registry, NULL) != LEDG_OK) return 2;
+    if (ledg_registry_add_found(registry, &error) == LEDG_OK &&
+        ledg_registry_get(registry, spec, &hw, &error) == LEDG_OK) {
+        printf("%.*s\n", (int)ledg_hw_name(hw).len, ledg_hw_name(hw).data);
+    } else {
+        printf("refused: %.*s\n", (int)ledg_error_message(error).len, ledg_error_message(error).data);
+    }
+    ledg_error_free(error);
+    ledg_hw_free(hw);
+    ledg_registry_free(registry);
+    return 0;
+}
+"#;
+
+#[test]
+fn c_finds_plugins_where_it_asks_for_them() {
+    let folder = folder("plugins");
+    let sheet = std::fs::read_to_string(root().join("configs/hardware/nvidia/t4.toml")).unwrap();
+    let sheet = sheet.replace("nvidia-t4", "acme-one").replace(r#"aliases = ["t4", "tesla-t4"]"#, "aliases = []");
+    std::fs::create_dir_all(folder.join("acme/hardware")).unwrap();
+    std::fs::write(folder.join("acme/hardware/one.toml"), sheet).unwrap();
+    let source = folder.join("found.c");
+    std::fs::write(&source, FOUND).unwrap();
+    let program = program(&cc(), "-std=c99", &source, "found");
+    let ask = |path: &str| {
+        let mut command = Command::new(&program);
+        command.arg("acme-one:fp16").env("LEDG_PLUGIN_PATH", path).env("XDG_CONFIG_HOME", folder.join("none"));
+        stdout(&mut command)
+    };
+    // The folder of plugins, or the plugin itself.
+    for path in [folder.clone(), folder.join("acme")] {
+        assert!(ask(&path.display().to_string()).starts_with("acme-one:fp16/"));
+    }
+    assert!(ask("").starts_with("refused: unknown hardware"), "{}", ask(""));
+    assert!(
+        ask("/nowhere").starts_with("refused: plugin /nowhere: LEDG_PLUGIN_PATH names it, but"),
+        "{}",
+        ask("/nowhere")
+    );
+}
+
 #[test]
 fn pkg_config_finds_it() {
     if !has("pkg-config") {

@@ -141,8 +141,7 @@ pub unsafe extern "C" fn ledg_model_with_plugins(
     unsafe {
         make(out, err, || {
             let (model, registry) = (handle(model, "model")?, handle(registry, "registry")?);
-            let files = registry.templates.iter().map(|(origin, text)| (origin.as_str(), text.as_str()));
-            Ok(ledg_model::own(model.model.with_templates(files)?))
+            Ok(ledg_model::own(registry.plugins.extend(&model.model)?))
         })
     }
 }

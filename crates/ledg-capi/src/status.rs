@@ -136,7 +136,7 @@ impl From<CostModelError> for Failure {
             CostModelError::Edit { .. } => LEDG_E_EDIT,
             CostModelError::Interval { .. } => LEDG_E_INTERVAL,
             CostModelError::Record { .. } | CostModelError::Contradiction { .. } => LEDG_E_RECORDS,
-            CostModelError::File { .. } => LEDG_E_IO,
+            CostModelError::File { .. } | CostModelError::Plugin { .. } => LEDG_E_IO,
             _ => LEDG_E_INTERNAL,
         };
         Failure { code, message: error.to_string() }

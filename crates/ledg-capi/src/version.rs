@@ -24,7 +24,7 @@ pub extern "C" fn ledg_abi_version() -> u32 {
 /// Returns `LEDG_OK`, or `LEDG_E_ABI` if the major version differs or the library's minor version is lower.
 #[unsafe(no_mangle)]
 pub extern "C" fn ledg_abi_check(major: u32, minor: u32) -> ledg_status {
-    let serves = major == LEDG_ABI_MAJOR && LEDG_ABI_MINOR.checked_sub(minor).is_some();
+    let serves = major == LEDG_ABI_MAJOR && minor <= LEDG_ABI_MINOR;
     if serves { LEDG_OK } else { LEDG_E_ABI }
 }
 

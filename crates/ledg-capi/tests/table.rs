@@ -128,6 +128,7 @@ fn null_is_told() {
         fails(LEDG_E_NULL, |e| ledg_model_get_info(w.model, null_mut(), e));
         fails(LEDG_E_NULL, |e| ledg_registry_new(null_mut(), e));
         fails(LEDG_E_NULL, |e| ledg_registry_add_dir(null_mut(), s, e));
+        fails(LEDG_E_NULL, |e| ledg_registry_add_found(null_mut(), e));
         fails(LEDG_E_NULL, |e| ledg_registry_add_toml(null_mut(), s, s, e));
         fails(LEDG_E_NULL, |e| ledg_registry_add_templates(null_mut(), s, s, e));
         fails(LEDG_E_NULL, |e| ledg_registry_get(w.registry, s, null_mut(), e));

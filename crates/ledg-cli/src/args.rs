@@ -1,10 +1,12 @@
 //! The command line: what can be asked, with help and examples.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use ledg_cost_model::graph::Limits;
+use ledg_cost_model::Plugins;
+use ledg_cost_model::graph::{Limits, OpType};
 
 pub use crate::compare::args::CompareArgs;
 pub use crate::man::ManArgs;
@@ -154,6 +156,36 @@ Examples:
 The processor is asked what it is; the rate of tract's matrix product and the bandwidth of a triad
 are measured on one thread, as tract runs a plan on one thread. It takes some seconds.";
 
+const PLUGIN_HELP: &str = "\
+A plugin is a folder of TOML files, no code:
+  plugin.toml        what it is
+  hardware/*.toml    data sheets, and runtimes with their words
+  templates/*.toml   operators with sentences and formulas
+
+Plugins are found in this order: --plugin DIR; the folders of the variable LEDG_PLUGIN_PATH,
+separated as in PATH, each a plugin or a folder of plugins; the user's folder,
+~/.config/ledg/plugins. `--no-plugins` leaves it at --plugin. A plugin adds and never overrides.";
+
+const NEW_HELP: &str = "\
+Examples:
+  ledg-cost plugin new acme --vendor Acme
+  ledg-cost plugin check acme
+  ledg-cost predict resnet18.onnx --plugin acme --hardware acme-one";
+
+const PLUGIN_CHECK_HELP: &str = "\
+Examples:
+  ledg-cost plugin check acme
+  ledg-cost plugin check acme --format json | jq .problems
+
+For a plugin: every problem with file, line, column and a suggestion; the sentences that its devices
+and operators are said by; the nearest known devices, by those sentences and by figures; and what
+three reference networks would cost. Exit code 1 if there is an error; warnings leave it at 0.";
+
+const PLUGIN_LIST_HELP: &str = "\
+Examples:
+  ledg-cost plugin list
+  LEDG_PLUGIN_PATH=plugins ledg-cost plugin list --format json";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   source <(ledg-cost completions bash)
@@ -194,6 +226,9 @@ pub enum Command {
     Graph(GraphArgs),
     /// Write the manual page, or all of them into a folder.
     Man(ManArgs),
+    /// Make, check and list plugins: a vendor's data sheets, runtimes and operators.
+    #[command(subcommand, after_help = PLUGIN_HELP)]
+    Plugin(PluginCommand),
     /// Write a completion script for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -203,8 +238,11 @@ pub enum Command {
 }
 
 /// How to read models.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
+    /// Operators that plugins describe; not on the command line.
+    #[arg(skip)]
+    pub declared: BTreeSet<OpType>,
     /// Size of a dynamic dimension, by its name or as INPUT.AXIS; may be repeated.
     #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
     pub dims: Vec<(String, u64)>,
@@ -220,6 +258,11 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
+    /// The same with the operators that plugins describe.
+    pub fn with(&self, plugins: &Plugins) -> ImportArgs {
+        ImportArgs { declared: plugins.operators(), ..self.clone() }
+    }
+
     /// Bounds on a graph: eight values a node leave room for weights and constants.
     pub fn limits(&self) -> Limits {
         Limits { max_nodes: self.max_nodes, max_values: self.max_nodes.saturating_mul(8) }
@@ -253,6 +296,20 @@ pub struct HardwareArgs {
     /// Folder with more hardware files, which may then be named; may be repeated.
     #[arg(long, value_name = "DIR")]
     pub hardware_dir: Vec<PathBuf>,
+    /// Plugins, which may bring hardware too.
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+}
+
+/// Which plugins are used.
+#[derive(Debug, Args)]
+pub struct PluginArgs {
+    /// Folder of a plugin to use; may be repeated.
+    #[arg(long = "plugin", value_name = "DIR")]
+    pub plugin: Vec<PathBuf>,
+    /// Do not look for plugins in LEDG_PLUGIN_PATH and in the user's folder of plugins.
+    #[arg(long)]
+    pub no_plugins: bool,
 }
 
 /// Arguments of `predict`.
@@ -434,6 +491,43 @@ pub struct CalibrateArgs {
     /// A bundle to calibrate instead of the one compiled in.
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
+
+/// What to do with plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Make a plugin to start from.
+    #[command(after_help = NEW_HELP)]
+    New {
+        /// The folder to make.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// The vendor's name.
+        #[arg(long, value_name = "NAME")]
+        vendor: String,
+    },
+    /// Check a plugin: its problems, its sentences, its nearest neighbours, what it would cost.
+    #[command(after_help = PLUGIN_CHECK_HELP)]
+    Check {
+        /// The plugin's folder.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// How to write the report.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: TextFormat,
+        /// Plugins that this one builds upon.
+        #[command(flatten)]
+        plugins: PluginArgs,
+    },
+    /// List the plugins that are found.
+    #[command(after_help = PLUGIN_LIST_HELP)]
+    List {
+        /// How to write the list.
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: RowFormat,
+        /// More plugins.
+        #[command(flatten)]
+        plugins: PluginArgs,
+    },
 }
 
 /// Arguments of `explain`.
@@ -458,6 +552,9 @@ pub struct ExplainArgs {
     /// A bundle to use instead of the one compiled in.
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
+    /// Plugins.
+    #[command(flatten)]
+    pub plugins: PluginArgs,
 }
 
 /// Arguments of `graph`.
@@ -476,6 +573,9 @@ pub struct GraphArgs {
     /// How to read the model.
     #[command(flatten)]
     pub import: ImportArgs,
+    /// Plugins.
+    #[command(flatten)]
+    pub plugins: PluginArgs,
 }
 
 fn parse_dim(text: &str) -> Result<(String, u64), String> {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use ledg_cost_model::onnx::Imported;
+use ledg_cost_model::template::LowerOptions;
 use ledg_cost_model::text::{nodes, summary};
 use ledg_cost_model::{CostModel, Describer};
 
@@ -32,16 +33,17 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write, console: &Console) ->
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let label = args.model.display().to_string();
-    let model = Model::read(&args.model, &args.import, None)?;
+    let plugins = crate::plugin::load(&args.plugins)?;
+    let model = Model::read(&args.model, &args.import.with(&plugins), None)?;
     model.report_unknown(&label, console);
     let mut more = Vec::new();
     let describer = match &args.bundle {
         Some(file) => {
-            let model = cost_model(Some(file))?;
+            let model = cost_model(Some(file), &plugins)?;
             more.push(("model", provenance(file, &model)));
             model.describer().clone()
         }
-        None => Describer::builtin()?,
+        None => Describer::new(plugins.template_set()?, LowerOptions::default()),
     };
     let described = describer.describe(model.graph()).with_context(|| label.clone())?;
     if args.format == TextFormat::Json {

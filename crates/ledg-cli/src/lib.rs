@@ -15,6 +15,7 @@ mod man;
 mod measure;
 mod model_file;
 mod output;
+mod plugin;
 mod predict;
 mod report;
 mod tract;
@@ -85,6 +86,7 @@ fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Res
         Command::Calibrate(args) => calibrate::run(args, out, console),
         Command::Graph(args) => graph::run(args, out, console),
         Command::Man(args) => man::run(args, out).map(|()| Outcome::Done),
+        Command::Plugin(command) => plugin::run(command, out, console),
         Command::Completions { shell } => {
             // The generator panics when its writer fails, so it gets one that cannot.
             let mut script = Vec::new();

@@ -47,6 +47,7 @@ impl Model {
         let options = OnnxOptions {
             dims: args.dims.iter().cloned().collect(),
             unknown: policy,
+            declared: args.declared.clone(),
             limits: args.limits(),
             ..OnnxOptions::default()
         };

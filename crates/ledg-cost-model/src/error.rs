@@ -121,6 +121,14 @@ pub enum CostModelError {
         /// Median of the second, seconds.
         second_s: f64,
     },
+    /// A plugin's folder that cannot be used.
+    #[error("plugin {}: {why}", dir.display())]
+    Plugin {
+        /// The folder.
+        dir: std::path::PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// A file that cannot be read or written.
     #[error("{}: cannot be {what}: {source}", path.display())]
     File {

@@ -28,6 +28,7 @@ mod measurement;
 mod model;
 mod parallel;
 mod platform;
+pub mod plugin;
 mod records;
 mod session;
 pub mod text;
@@ -44,6 +45,7 @@ pub use ledg_template::hardware::{HardwareRegistry, Platform};
 pub use measurement::{Measurement, NodeTime};
 pub use model::{CostModel, MAX_BUNDLE_BYTES, PreparedGraph};
 pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
+pub use plugin::Plugins;
 pub use records::{MAX_RECORDS_BYTES, Outcome, RECORDS_VERSION, Record, Records};
 pub use session::Session;
 

@@ -11,7 +11,7 @@ use crate::describe::UNKNOWN_CLASS;
 use crate::error::{TemplateError, closest};
 use crate::features::FEATURE_SCHEMA;
 use crate::formula::Formulas;
-use crate::fusion::Fusion;
+use crate::fusion::{Fusion, FusionWire};
 use crate::operator::{FileWire, Operator, parse_op};
 use crate::part::Neighbours;
 
@@ -37,6 +37,8 @@ pub struct TemplateSet {
     /// Domains of the operators of compiled plans.
     plan_domains: BTreeSet<String>,
     hash: Sha256,
+    /// Number of the built-in templates, which come first; 0 while they are loaded.
+    n_builtin: usize,
 }
 
 impl TemplateSet {
@@ -52,6 +54,7 @@ impl TemplateSet {
         for (domain, origin, text) in crate::builtin::PLAN_FILES {
             set = set.with_plan_operators(domain, origin, text)?;
         }
+        set.n_builtin = set.operators.len();
         Ok(set)
     }
 
@@ -70,6 +73,7 @@ impl TemplateSet {
             formulas: Formulas::default(),
             plan_domains: BTreeSet::new(),
             hash,
+            n_builtin: 0,
         }
     }
 
@@ -135,6 +139,10 @@ impl TemplateSet {
     fn add(&mut self, origin: &str, text: &str) -> Result<(), TemplateError> {
         let file: FileWire =
             toml::from_str(text).map_err(|e| TemplateError::Toml { origin: origin.to_owned(), source: Box::new(e) })?;
+        self.add_file(origin, &file)
+    }
+
+    pub(crate) fn add_file(&mut self, origin: &str, file: &FileWire) -> Result<(), TemplateError> {
         if file.schema != TEMPLATE_SCHEMA {
             let origin = origin.to_owned();
             return Err(TemplateError::Schema { origin, found: file.schema, expected: TEMPLATE_SCHEMA });
@@ -180,7 +188,9 @@ impl TemplateSet {
                     why: format!("it becomes `{}`, which no template covers", wire.op),
                 });
             }
-            self.fusions.push(Fusion::compile(wire, origin, &mut self.ids)?);
+            let fusion = Fusion::compile(wire, origin, &mut self.ids)?;
+            self.check_own(&fusion, wire, origin)?;
+            self.fusions.push(fusion);
         }
         let ids = self.by_op.keys().map(|op| self.ids.intern(op)).collect::<Vec<_>>();
         self.by_id = vec![None; self.ids.len()];
@@ -191,6 +201,22 @@ impl TemplateSet {
         // What was parsed is hashed, not the text: comments and layout do not matter, an absent key and a null one differ not.
         self.hash.update(format!("{file:?}"));
         Ok(())
+    }
+
+    /// A fusion from outside must not change graphs of built-in operators alone: these would be told otherwise, and cost
+    /// otherwise, on every device.
+    fn check_own(&self, fusion: &Fusion, wire: &FusionWire, origin: &str) -> Result<(), TemplateError> {
+        let builtin = |op: &OpType| self.by_op.get(op).is_some_and(|&i| i < self.n_builtin);
+        let Some(pattern) = fusion.patterns().position(|p| p.lines().all(|line| builtin(&line.op))) else { return Ok(()) };
+        Err(TemplateError::Fusion {
+            origin: origin.to_owned(),
+            fusion: wire.name.clone(),
+            line: wire.patterns.get(pattern).map(|p| p.trim().to_owned()),
+            why:
+                "it matches built-in operators alone, so it would change the graphs of every device: name at least one \
+                  operator of your own"
+                    .to_owned(),
+        })
     }
 
     fn declare(&mut self, what: &'static str, name: &str, origin: &str) -> Result<(), TemplateError> {

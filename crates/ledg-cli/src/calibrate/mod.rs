@@ -11,11 +11,13 @@ use crate::Outcome;
 use crate::args::{CalibrateArgs, TextFormat};
 use crate::bundle::cost_model;
 use crate::console::Console;
+use crate::hardware;
 
 /// Calibrates.
 pub fn run(args: &CalibrateArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
-    let model = cost_model(args.bundle.as_deref())?;
-    let records = records::read(args)?;
+    let plugins = hardware::plugins(&args.registry)?;
+    let model = cost_model(args.bundle.as_deref(), &plugins)?;
+    let records = records::read(args, plugins.hardware)?;
     let (calibrated, report) = model.calibrate_with_report(&records)?;
     calibrated.save(&args.output)?;
     match args.format {

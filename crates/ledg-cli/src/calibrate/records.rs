@@ -17,8 +17,7 @@ use crate::tract;
 const MAX_GRAPH_BYTES: u64 = 512 << 20;
 
 /// All records that the arguments name; at least one has a time.
-pub fn read(args: &CalibrateArgs) -> anyhow::Result<Records> {
-    let registry = hardware::registry(&args.registry)?;
+pub fn read(args: &CalibrateArgs, registry: HardwareRegistry) -> anyhow::Result<Records> {
     let on = match &args.hardware {
         Some(spec) => Some(Arc::new(hardware::resolve(&registry, spec)?)),
         None => None,

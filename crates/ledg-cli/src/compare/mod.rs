@@ -58,10 +58,12 @@ struct Compared {
 /// Compares.
 pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
     let models = std::slice::from_ref(&args.model);
-    let jobs = product(models, &args.hardware, args.batch, &args.registry)?;
-    let model = cost_model(args.bundle.as_deref())?;
+    let plugins = hardware::plugins(&args.registry)?;
+    let jobs = product(models, &args.hardware, args.batch, &mut Platforms::new(plugins.hardware.clone()))?;
+    let model = cost_model(args.bundle.as_deref(), &plugins)?;
+    let import = args.import.with(&plugins);
     let options = PredictOptions { coverage: args.interval, per_node: false };
-    let engine = Engine { model: &model, import: &args.import, options, console };
+    let engine = Engine { model: &model, import: &import, options, console };
     let mut rows = Vec::with_capacity(jobs.len());
     let summary = engine.answer(&jobs, |row| {
         rows.push(row);

@@ -7,7 +7,7 @@ mod show;
 
 use std::io::Write;
 
-use ledg_cost_model::{HardwareRegistry, Platform};
+use ledg_cost_model::{HardwareRegistry, Platform, Plugins};
 
 use crate::Outcome;
 use crate::args::{HardwareArgs, HardwareCommand};
@@ -23,13 +23,19 @@ pub fn run(command: &HardwareCommand, out: &mut dyn Write, console: &Console) ->
     }
 }
 
-/// The built-in hardware and that of the folders given.
+/// The built-in hardware and that of plugins and of the folders given.
 pub fn registry(args: &HardwareArgs) -> anyhow::Result<HardwareRegistry> {
-    let mut registry = HardwareRegistry::builtin();
+    Ok(plugins(args)?.hardware)
+}
+
+/// The plugins in use, with the folders of hardware given.
+pub fn plugins(args: &HardwareArgs) -> anyhow::Result<Plugins> {
+    let mut plugins = crate::plugin::load(&args.plugins)?;
+    let registry = &mut plugins.hardware;
     for dir in &args.hardware_dir {
         registry.add_dir(dir)?;
     }
-    Ok(registry)
+    Ok(plugins)
 }
 
 /// The platform of a name or a file. An unknown name says where to look further.

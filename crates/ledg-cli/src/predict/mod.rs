@@ -16,9 +16,10 @@ use clap::error::ErrorKind;
 use ledg_cost_model::{CostModel, PredictOptions};
 
 use crate::Outcome;
-use crate::args::{Cli, HardwareArgs, PredictArgs, RowFormat};
+use crate::args::{Cli, PredictArgs, RowFormat};
 use crate::bundle::cost_model;
 use crate::console::Console;
+use crate::hardware;
 use crate::model_file::read_bytes;
 use engine::{Ask, Engine, Job, Summary};
 use platforms::Platforms;
@@ -38,11 +39,14 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
     if args.output.is_some() && args.format == RowFormat::Table {
         conflict("--output takes rows as they come, a table has none before the end: use --format json or csv");
     }
+    let plugins = hardware::plugins(&args.registry)?;
+    let mut platforms = Platforms::new(plugins.hardware.clone());
     let jobs = match (&args.jobs, &args.graphs) {
-        (Some(file), Some(graphs)) => jobs::read(file, graphs, &mut Platforms::new(&args.registry)?, console)?,
-        _ => product(&args.models, &args.hardware, args.batch, &args.registry)?,
+        (Some(file), Some(graphs)) => jobs::read(file, graphs, &mut platforms, console)?,
+        _ => product(&args.models, &args.hardware, args.batch, &mut platforms)?,
     };
-    let model = cost_model(args.bundle.as_deref())?;
+    let model = cost_model(args.bundle.as_deref(), &plugins)?;
+    let import = args.import.with(&plugins);
     let with_bar;
     let console = if args.jobs.is_some() {
         with_bar = Console::with_bar(jobs.len(), "rows");
@@ -52,7 +56,7 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
     };
     let engine = Engine {
         model: &model,
-        import: &args.import,
+        import: &import,
         options: PredictOptions { coverage: args.interval, per_node: args.per_node },
         console,
     };
@@ -117,9 +121,8 @@ pub(crate) fn product(
     models: &[PathBuf],
     hardware: &[String],
     batch: Option<u64>,
-    registry: &HardwareArgs,
+    platforms: &mut Platforms,
 ) -> anyhow::Result<Vec<Job>> {
-    let mut platforms = Platforms::new(registry)?;
     let on = hardware.iter().map(|spec| platforms.resolve(spec)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut jobs = Vec::with_capacity(models.len() * on.len());
     for path in models {

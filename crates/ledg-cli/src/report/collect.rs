@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use ledg_cost_model::{CostModel, DescribedGraph, Platform, PredictOptions, RawPlatform};
+use ledg_cost_model::{CostModel, DescribedGraph, Platform, Plugins, PredictOptions, RawPlatform};
 
 use super::args::ReportArgs;
 use super::blocks::blocks;
@@ -15,8 +15,14 @@ use crate::predict::engine::Engine;
 use crate::predict::platforms::Platforms;
 
 /// Reads, predicts and arranges. Whatever is refused fails it all: a page with holes would be read as complete.
-pub fn report(args: &ReportArgs, model: &CostModel, console: &Console) -> anyhow::Result<Report> {
-    let mut platforms = Platforms::new(&args.registry)?;
+pub fn report(
+    args: &ReportArgs,
+    plugins: &Plugins,
+    model: &CostModel,
+    console: &Console,
+) -> anyhow::Result<Report> {
+    let mut platforms = Platforms::new(plugins.hardware.clone());
+    let import = args.import.with(plugins);
     let options = PredictOptions { coverage: args.interval, per_node: true };
     let on: Vec<Platform> = args
         .hardware
@@ -29,7 +35,7 @@ pub fn report(args: &ReportArgs, model: &CostModel, console: &Console) -> anyhow
         .zip(&on)
         .map(|(spec, platform)| device(spec, platform, model))
         .collect::<Result<_, _>>()?;
-    let engine = Engine { model, import: &args.import, options, console };
+    let engine = Engine { model, import: &import, options, console };
     let (mut models, mut estimates) = (Vec::new(), Vec::new());
     for path in &args.models {
         let label = path.display().to_string();

@@ -19,13 +19,15 @@ use anyhow::Context;
 use crate::Outcome;
 use crate::bundle::cost_model;
 use crate::console::Console;
+use crate::hardware;
 use crate::output::write_atomically;
 use args::ReportArgs;
 
 /// Writes the page.
 pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
-    let model = cost_model(args.bundle.as_deref())?;
-    let report = collect::report(args, &model, console)?;
+    let plugins = hardware::plugins(&args.registry)?;
+    let model = cost_model(args.bundle.as_deref(), &plugins)?;
+    let report = collect::report(args, &plugins, &model, console)?;
     let page = page::render(&report).context("the page cannot be made")?;
     write_atomically(&args.output, page.as_bytes())?;
     let nodes: usize = report.models.iter().map(|m| m.nodes.len()).sum();

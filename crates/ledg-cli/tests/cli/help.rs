@@ -16,7 +16,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 15] = [
+    let paths: [&[&str]; 19] = [
         &[],
         &["predict"],
         &["compare"],
@@ -31,6 +31,10 @@ fn help_of_every_command() {
         &["explain"],
         &["graph"],
         &["man"],
+        &["plugin"],
+        &["plugin", "new"],
+        &["plugin", "check"],
+        &["plugin", "list"],
         &["completions"],
     ];
     for path in paths {

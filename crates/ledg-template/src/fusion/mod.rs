@@ -121,6 +121,7 @@ impl Fusion {
         self.id
     }
 
+    /// Its patterns, in order.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         self.rules.iter().map(|rule| &rule.pattern)
     }

@@ -91,6 +91,10 @@ class Registry(_Handle):
         """Adds a plugin's folder: `hardware/`, `templates/`, or data sheets alone."""
         _abi.call("ledg_registry_add_dir", self._handle, _abi.text(os.fspath(path)))
 
+    def add_found(self) -> None:
+        """Adds the plugins of ``LEDG_PLUGIN_PATH`` and of the user's folder (``~/.config/ledg/plugins``)."""
+        _abi.call("ledg_registry_add_found", self._handle)
+
     def add_toml(self, origin: str, text: str) -> None:
         """Adds one hardware file's text."""
         _abi.call("ledg_registry_add_toml", self._handle, _abi.text(origin), _abi.text(text))

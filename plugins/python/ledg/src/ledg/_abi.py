@@ -157,6 +157,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ledg_cancel_free": (None, [H]),
     "ledg_registry_new": (c_int32, [OUT, OUT]),
     "ledg_registry_add_dir": (c_int32, [H, Str, OUT]),
+    "ledg_registry_add_found": (c_int32, [H, OUT]),
     "ledg_registry_add_toml": (c_int32, [H, Str, Str, OUT]),
     "ledg_registry_add_templates": (c_int32, [H, Str, Str, OUT]),
     "ledg_registry_count": (c_size_t, [H]),
