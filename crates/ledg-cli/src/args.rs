@@ -491,6 +491,7 @@ pub struct CalibrateArgs {
     /// A bundle to calibrate instead of the one compiled in.
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
+}
 
 /// What to do with plugins.
 #[derive(Debug, Subcommand)]

@@ -145,7 +145,8 @@ impl Costed<'_> {
         for (node, &class) in self.class_of.iter().enumerate() {
             let class = class as usize;
             // Nodes of a class have one description.
-            corrected[class].get_or_insert_with(|| scale.of_kind(&Kind::of(&self.nodes[node]), self.batch, &costs[class]));
+            corrected[class]
+                .get_or_insert_with(|| scale.of_kind(&Kind::of(&self.nodes[node]), self.batch, &costs[class]));
         }
         corrected.into_iter().zip(costs).map(|(corrected, cost)| corrected.unwrap_or(*cost)).collect()
     }

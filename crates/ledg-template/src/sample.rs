@@ -100,6 +100,12 @@ fn samples(dims: DimsKind) -> Vec<Sample> {
             TOKENS,
         )],
         DimsKind::Elementwise => vec![sample("64 x 56 x 56", vec![Data(MAP)], vec![], MAP)],
+        DimsKind::Stated => vec![sample(
+            "64 x 256 times 256 x 3136, as stated",
+            vec![Data(MAP)],
+            vec![("m", Attr::Int(64)), ("k", Attr::Int(256)), ("n", Attr::Int(3136))],
+            MAP,
+        )],
         DimsKind::Move | DimsKind::Gather => {
             vec![sample("64 x 56 x 56", vec![Data(MAP)], vec![("axis", Attr::Int(1))], MAP)]
         }

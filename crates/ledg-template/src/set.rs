@@ -207,7 +207,9 @@ impl TemplateSet {
     /// otherwise, on every device.
     fn check_own(&self, fusion: &Fusion, wire: &FusionWire, origin: &str) -> Result<(), TemplateError> {
         let builtin = |op: &OpType| self.by_op.get(op).is_some_and(|&i| i < self.n_builtin);
-        let Some(pattern) = fusion.patterns().position(|p| p.lines().all(|line| builtin(&line.op))) else { return Ok(()) };
+        let Some(pattern) = fusion.patterns().position(|p| p.lines().all(|line| builtin(&line.op))) else {
+            return Ok(());
+        };
         Err(TemplateError::Fusion {
             origin: origin.to_owned(),
             fusion: wire.name.clone(),

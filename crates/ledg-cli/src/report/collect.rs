@@ -15,12 +15,7 @@ use crate::predict::engine::Engine;
 use crate::predict::platforms::Platforms;
 
 /// Reads, predicts and arranges. Whatever is refused fails it all: a page with holes would be read as complete.
-pub fn report(
-    args: &ReportArgs,
-    plugins: &Plugins,
-    model: &CostModel,
-    console: &Console,
-) -> anyhow::Result<Report> {
+pub fn report(args: &ReportArgs, plugins: &Plugins, model: &CostModel, console: &Console) -> anyhow::Result<Report> {
     let mut platforms = Platforms::new(plugins.hardware.clone());
     let import = args.import.with(plugins);
     let options = PredictOptions { coverage: args.interval, per_node: true };
