@@ -72,9 +72,10 @@ pub fn link_arguments() -> Vec<String> {
     vec![format!("-L{}", lib.display()), "-lledg".into(), format!("-Wl,-rpath,{}", lib.display())]
 }
 
-/// Runs a command that must succeed; its output.
+/// Runs a command that must succeed, with the staged library before any that cargo left in the folders that it lets tests
+/// search; its output.
 pub fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.env("LD_LIBRARY_PATH", prefix().join("lib")).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),

@@ -43,14 +43,14 @@ pub const MAX_BUNDLE_BYTES: u64 = 1 << 30;
 ///
 /// let model = CostModel::default_model()?;
 /// let registry = HardwareRegistry::builtin();
-/// let on = [(registry.resolve("rtx4090:amp")?, 64), (registry.resolve("t4")?, 64)];
+/// let on = [(registry.resolve("rtx4090:amp")?, 64), (registry.resolve("l4")?, 64)];
 /// let prepared = model.prepare(&graph)?;
 /// let options = PredictOptions { per_node: true, ..PredictOptions::default() };
 /// for estimate in model.predict(&prepared, &on, &options)? {
 ///     assert!(estimate.lo_s < estimate.latency_s && estimate.latency_s < estimate.hi_s);
 ///     assert_eq!(estimate.nodes.len(), 1);
 /// }
-/// assert!(model.has_measured("nvidia-rtx-4090") && !model.has_measured("nvidia-t4"));
+/// assert!(model.has_measured("nvidia-rtx-4090") && !model.has_measured("nvidia-l4"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
