@@ -66,16 +66,17 @@ pub fn cxx(test: &str) -> Option<String> {
     None
 }
 
-/// Arguments that link a program with the staged library, which it then finds by itself.
+/// Arguments that link a program with the staged library, which it then finds by itself: before the folders of
+/// `LD_LIBRARY_PATH`, as cargo lets tests search those that it builds into.
 pub fn link_arguments() -> Vec<String> {
     let lib = prefix().join("lib");
-    vec![format!("-L{}", lib.display()), "-lledg".into(), format!("-Wl,-rpath,{}", lib.display())]
+    let rpath = format!("-Wl,--disable-new-dtags,-rpath,{}", lib.display());
+    vec![format!("-L{}", lib.display()), "-lledg".into(), rpath]
 }
 
-/// Runs a command that must succeed, with the staged library before any that cargo left in the folders that it lets tests
-/// search; its output.
+/// Runs a command that must succeed; its output.
 pub fn run(command: &mut Command) -> Output {
-    let output = command.env("LD_LIBRARY_PATH", prefix().join("lib")).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
