@@ -2,8 +2,8 @@
 //!
 //! On records of model families that a model has not seen, the score of a record is `|ln(measured / predicted)| / scale`.
 //! For a coverage of 1-α the interval is `predicted · exp(±q · scale)`, q the ⌈(n+1)(1-α)⌉-th smallest score. The scale
-//! is wider where the members of the ensemble disagree. Scores are kept by kind of chip. A device that was never measured
-//! has scores of its own, from a device held out of training with all its records.
+//! is wider where the members of the ensemble disagree. Scores are kept by kind of chip. Devices that were never measured
+//! have scores of their own, from devices held out of training with all their records, by kind too.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,10 @@ const FLOOR: f64 = 0.05;
 
 /// Key of the scores of all kinds together.
 const POOLED: &str = "any";
-/// Key of the scores on devices that were held out of training.
+/// Key of the scores on devices that were held out of training; followed by `:gpu` those of a kind of chip.
 const UNMEASURED: &str = "unmeasured";
+/// With fewer held-out records of a kind than this, all kinds together stand in.
+const MIN_SCORES: usize = 100;
 
 /// Sorted scores of a calibration set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub struct Conformal {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConformalTable {
-    /// By kind of chip (`gpu`, `cpu`, …), `any`, and `unmeasured`.
+    /// By kind of chip (`gpu`, `cpu`, …) and `any`; for devices never measured `unmeasured` and `unmeasured:gpu`, ….
     pub groups: BTreeMap<String, Conformal>,
 }
 
@@ -86,10 +88,14 @@ impl ConformalTable {
         ConformalTable { groups: groups.into_iter().map(|(kind, scores)| (kind, Conformal::new(scores))).collect() }
     }
 
-    /// Adds the scores of devices that were held out of training, from (ln predicted, ln measured, spread of the members).
-    pub fn with_unmeasured(mut self, records: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
-        let score = |(predicted, measured, spread): (f64, f64, f64)| (measured - predicted).abs() / scale(spread);
-        self.groups.insert(UNMEASURED.to_owned(), Conformal::new(records.into_iter().map(score).collect()));
+    /// Adds the scores of devices that were held out of training, from (kind of chip, ln predicted, ln measured, spread of
+    /// the members).
+    pub fn with_unmeasured<'a>(mut self, records: impl IntoIterator<Item = (&'a str, f64, f64, f64)>) -> Self {
+        let by_kind = Self::calibrate(records).groups;
+        self.groups.extend(by_kind.into_iter().map(|(kind, scores)| match kind.as_str() {
+            POOLED => (UNMEASURED.to_owned(), scores),
+            kind => (format!("{UNMEASURED}:{kind}"), scores),
+        }));
         self
     }
 
@@ -99,8 +105,11 @@ impl ConformalTable {
     /// # Errors
     /// As [`Conformal::quantile`]; also when the table is empty.
     pub fn half_width(&self, kind: &str, measured: bool, coverage: f64, spread: f64) -> Result<f64> {
-        let key = if measured { kind } else { UNMEASURED };
-        let group = self.groups.get(key).or_else(|| self.groups.get(POOLED));
+        let own = if measured { kind.to_owned() } else { format!("{UNMEASURED}:{kind}") };
+        let stand_in = if measured { POOLED } else { UNMEASURED };
+        let enough = |c: &&Conformal| c.n >= MIN_SCORES;
+        let group = self.groups.get(&own).filter(enough);
+        let group = group.or_else(|| self.groups.get(stand_in)).or_else(|| self.groups.get(POOLED));
         let group = group.ok_or(CostModelError::Interval { coverage, why: "the model was not calibrated" })?;
         Ok(group.quantile(coverage)? * scale(spread))
     }
@@ -139,8 +148,14 @@ mod tests {
         assert_eq!(half(&table, "npu", true, 0.0), half(&table, "gpu", true, 0.0));
         assert!(half(&table, "gpu", true, 0.2) > half(&table, "gpu", true, 0.0));
         assert_eq!(half(&table, "gpu", false, 0.0), half(&table, "gpu", true, 0.0));
-        let wider = table.with_unmeasured((0..100).map(|i| (0.0, f64::from(i) / 25.0, 0.0)));
+        let gpus = (0..100).map(|i| ("gpu", 0.0, f64::from(i) / 25.0, 0.0));
+        let cpus = (0..100).map(|i| ("cpu", 0.0, f64::from(i) / 5.0, 0.0));
+        let npus = [("npu", 0.0, 90.0, 0.0)];
+        let wider = table.with_unmeasured(gpus.chain(cpus).chain(npus));
         assert!(half(&wider, "gpu", false, 0.0) > 3.0 * half(&wider, "gpu", true, 0.0));
+        assert!(half(&wider, "cpu", false, 0.0) > 3.0 * half(&wider, "gpu", false, 0.0));
+        // One record of a kind says nothing: all kinds stand in.
+        assert_eq!(half(&wider, "npu", false, 0.0), half(&wider, "phone", false, 0.0));
         assert!(ConformalTable::default().half_width("gpu", true, 0.9, 0.0).is_err());
     }
 }

@@ -41,7 +41,9 @@ pub use batch::{GraphBatch, PlatformBatch, Query};
 pub use config::{Attention, HardwareInputs, PredictorConfig, Readout};
 pub use edges::WeightedEdges;
 pub use error::PredictorError;
-pub use executor::{Answer, Executor, GraphRows, PlatformRows, PriceScratch, ScoreExecutor, Store};
+pub use executor::{
+    Answer, Executor, GraphRows, Patch, Patched, PlatformRows, PriceScratch, ScoreExecutor, Standing, Store,
+};
 pub use init::SeededInit;
 pub use input::{GraphInput, NodeInput, PlatformInput, PlatformRates};
 pub use layers::Mode;

@@ -4,7 +4,7 @@
 //! as often as it stands for. No platform enters: candidates are compared on one.
 
 use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Linear, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::GraphBatch;
@@ -12,7 +12,7 @@ use crate::block::Block;
 use crate::config::{Attention, HardwareInputs, PredictorConfig, Readout};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
-use crate::layers::{Linear, Mode, dropout, linear};
+use crate::layers::{Mode, dropout, linear};
 
 /// Scale of the sum over nodes, so that scores of usual graphs are of order one.
 pub(crate) const NODES: f64 = 16.0;

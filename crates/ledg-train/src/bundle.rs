@@ -8,14 +8,14 @@ use candle_core::Device;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::template::{FEATURE_SCHEMA, TemplateSet};
-use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Provenance, RawPlatform};
+use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, Describer, Provenance, RawPlatform};
 
 use crate::config::{DataConfig, Experiment};
 use crate::data::Dataset;
-use crate::evaluate::{EnsemblePrediction, ensemble};
+use crate::evaluate::{EnsemblePrediction, ensemble, score, scores};
 use crate::files;
 use crate::metrics::{Metrics, mean_std};
-use crate::run::{self, RunResult};
+use crate::run;
 
 /// What the encoder may be used under.
 const ENCODER_LICENCE: &str = "encoder: all-MiniLM-L6-v2 (Apache-2.0)";
@@ -27,9 +27,9 @@ fn licences(data: &DataConfig) -> Vec<String> {
 }
 
 /// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of two others: families
-/// held out, and a device held out.
+/// held out, and devices held out.
 pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, output: &Path) -> Result<()> {
-    let results = results(experiment, runs)?;
+    let results = run::load_results(runs, experiment)?;
     ensure!(
         results.iter().all(|r| r.fold == 0),
         "`{}` has several folds; a bundle's members differ in seed only",
@@ -59,20 +59,17 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
             other.seeds.len()
         );
     }
-    let [families, device] = held_out;
-    let unseen_families = ensemble(&self::results(families, runs)?);
-    let unseen_device = ensemble(&self::results(device, runs)?);
-    let interval_data = run::load_data(families)?;
-    let kind = |record: usize| interval_data.platforms[interval_data.records[record].platform].platform.kind.name();
-    let conformal = ConformalTable::calibrate(
-        unseen_families.iter().map(|p| (kind(p.record), p.ln_predicted, p.ln_measured, p.spread)),
-    )
-    .with_unmeasured(unseen_device.iter().map(|p| (p.ln_predicted, p.ln_measured, p.spread)));
+    let [families, devices] = held_out;
+    let unseen_families = ensemble(&run::load_results(runs, families)?);
+    let unseen_devices = ensemble(&run::load_results(runs, devices)?);
+    let (families_data, devices_data) = (run::load_data(families)?, run::load_data(devices)?);
+    let conformal = scores(&families_data, &unseen_families)
+        .with_unmeasured(unseen_devices.iter().map(|p| score(&devices_data, p)));
     let metrics = |predictions: &[EnsemblePrediction]| {
         let pairs: Vec<(f64, f64)> = predictions.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
         Metrics::of(&pairs).context("an interval experiment has no held-out predictions")
     };
-    let (by_family, by_device) = (metrics(&unseen_families)?, metrics(&unseen_device)?);
+    let (by_family, by_devices) = (metrics(&unseen_families)?, metrics(&unseen_devices)?);
     let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
     let encoder = Encoder::pretrained()?;
     let sentences = SentenceTable::build(&encoder, &known_sentences(&data)?)?;
@@ -95,11 +92,12 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
             records: data.records.len(),
             date: today(),
             validation: BTreeMap::from([
-                ("unseen families, MAPE %".to_owned(), by_family.mape),
-                ("unseen families, Acc(10%) %".to_owned(), by_family.acc10),
-                ("unseen device, MAPE %".to_owned(), by_device.mape),
-                ("unseen device, Acc(10%) %".to_owned(), by_device.acc10),
-                ("validation families, MAPE %".to_owned(), mean_std(&own).0),
+                // By the experiment that they were measured in: its models need not be the bundle's.
+                (format!("{}, MAPE %", families.name), by_family.mape),
+                (format!("{}, Acc(10%) %", families.name), by_family.acc10),
+                (format!("{}, MAPE %", devices.name), by_devices.mape),
+                (format!("{}, Acc(10%) %", devices.name), by_devices.acc10),
+                ("validation groups, MAPE %".to_owned(), mean_std(&own).0),
             ]),
             licences: licences(&experiment.data),
         },
@@ -108,26 +106,32 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     let bytes = bundle.to_bytes()?;
     files::write(output, &bytes)?;
     eprintln!(
-        "{}: {} bytes, {} members, {} sentences, unseen families {:.2} % MAPE",
+        "{}: {} bytes, {} members, {} sentences, {} {:.2} % MAPE",
         output.display(),
         bytes.len(),
         bundle.members.len(),
         bundle.sentences.len(),
+        families.name,
         by_family.mape
     );
     Ok(())
 }
 
-fn results(experiment: &Experiment, runs: &Path) -> Result<Vec<RunResult>> {
-    experiment.runs().into_iter().map(|(seed, fold)| run::load_result(runs, experiment, seed, fold)).collect()
-}
-
-/// Sentences worth embedding ahead of time: those of the training graphs, and of every built-in device with its default
-/// runtime and with the runtimes of the data.
+/// Sentences worth embedding ahead of time: those of the training graphs, of the zoo's networks, of every operator that
+/// templates cover at ordinary sizes, and of every built-in device with its default runtime and with the runtimes of the data.
 fn known_sentences(data: &Dataset) -> Result<Vec<String>> {
+    let describer = Describer::builtin()?;
     let mut sentences: BTreeSet<String> = BTreeSet::new();
     for graph in &data.graphs {
         sentences.extend(graph.graph.sentences().into_iter().map(str::to_owned));
+    }
+    for name in ledg_zoo::names() {
+        let described = describer.describe(&ledg_zoo::build(name, &ledg_zoo::ZooConfig::default())?)?;
+        sentences.extend(described.sentences().into_iter().map(str::to_owned));
+    }
+    let templates = describer.templates();
+    for op in templates.operator_names() {
+        sentences.extend(templates.samples(op)?.into_iter().map(|(_, described)| described.sentence));
     }
     sentences.extend(data.platforms.iter().map(|p| p.platform.sentence.clone()));
     let registry = HardwareRegistry::builtin();

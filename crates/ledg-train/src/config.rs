@@ -54,6 +54,15 @@ pub enum SplitConfig {
         /// Share of the graphs on which the checkpoint is chosen, on the devices that are seen.
         validation: f64,
     },
+    /// Groups of devices are unseen in turn, one run a group, each as under `hardware`.
+    HardwareGroups {
+        /// The groups. Chips that are nearly the same belong into one.
+        groups: Vec<Vec<String>>,
+        /// Seed by which validation graphs are chosen.
+        seed: u64,
+        /// Share of the graphs on which the checkpoint is chosen, on the devices that are seen.
+        validation: f64,
+    },
     /// Kinds of single operators, or whole families, are unseen.
     Operator {
         /// Families held out: for single operators their kind (`softmax`).
@@ -221,6 +230,12 @@ impl Experiment {
                 ensure!((1..=*folds).contains(run_folds), "`split.run_folds` must be between 1 and `split.folds`");
                 *validation
             }
+            SplitConfig::HardwareGroups { groups, validation, .. } => {
+                ensure!(!groups.is_empty(), "`split.groups` is empty");
+                let empty = groups.iter().position(Vec::is_empty);
+                ensure!(empty.is_none(), "`split.groups[{}]` is empty", empty.unwrap_or_default());
+                *validation
+            }
             SplitConfig::Hardware { validation, .. }
             | SplitConfig::Operator { validation, .. }
             | SplitConfig::Stage { validation, .. }
@@ -234,6 +249,7 @@ impl Experiment {
     pub fn runs(&self) -> Vec<(u64, usize)> {
         let folds = match &self.split {
             SplitConfig::Families { run_folds, .. } => *run_folds,
+            SplitConfig::HardwareGroups { groups, .. } => groups.len(),
             _ => 1,
         };
         self.seeds.iter().flat_map(|&seed| (0..folds).map(move |fold| (seed, fold))).collect()

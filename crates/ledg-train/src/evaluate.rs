@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ledg_cost_model::ConformalTable;
 
 use crate::baselines::{self, Terms};
@@ -53,25 +53,41 @@ pub fn ensemble(results: &[RunResult]) -> Vec<EnsemblePrediction> {
     by_record.into_iter().map(combine).collect()
 }
 
-/// The Markdown report of an experiment.
-pub fn report(experiment: &Experiment, config: &Path, runs: &Path) -> Result<String> {
-    let results: Vec<RunResult> = experiment
-        .runs()
-        .into_iter()
-        .map(|(seed, fold)| run::load_result(runs, experiment, seed, fold))
-        .collect::<Result<_>>()?;
+/// The Markdown report of an experiment. Intervals are calibrated on its other folds, or on the held-out predictions of
+/// `intervals`, an experiment with its file.
+pub fn report(
+    experiment: &Experiment,
+    config: &Path,
+    intervals: Option<(&Experiment, &Path)>,
+    runs: &Path,
+) -> Result<String> {
+    let results = run::load_results(runs, experiment)?;
     let data = run::load_data(experiment)?;
     let mut out = String::new();
     writeln!(out, "# {}\n\n{}\n", experiment.name, experiment.about)?;
-    let command = format!("ledg-train fit {0} && ledg-train eval {0}", config.display());
+    let of = intervals.map(|(_, file)| format!(" --intervals {}", file.display())).unwrap_or_default();
+    let command = format!("ledg-train fit {0} && ledg-train eval {0}{of}", config.display());
     writeln!(out, "Made by `{command}`; seeds {:?}, {} runs.", experiment.seeds, results.len())?;
-    provenance(&mut out, &results)?;
+    provenance(&mut out, experiment, &results)?;
     errors(&mut out, experiment, &data, &results)?;
     let predictions = ensemble(&results);
     if predictions.is_empty() {
         return Ok(out);
     }
-    coverage(&mut out, &data, &predictions)?;
+    match intervals {
+        Some((other, file)) => {
+            ensure!(
+                other.seeds.len() == experiment.seeds.len(),
+                "{}: {} seeds, where `{}` has {}: the spread of an ensemble depends on its size",
+                file.display(),
+                other.seeds.len(),
+                experiment.name,
+                experiment.seeds.len()
+            );
+            coverage_by(&mut out, &data, &predictions, other, runs)?
+        }
+        None => coverage(&mut out, &data, &predictions)?,
+    }
     let label = |p: &EnsemblePrediction| data.platforms[data.records[p.record].platform].platform.name.clone();
     grouped(&mut out, "By platform (ensemble of the seeds)", &predictions, label)?;
     let label = |p: &EnsemblePrediction| data.graphs[data.records[p.record].graph].family.clone();
@@ -79,14 +95,19 @@ pub fn report(experiment: &Experiment, config: &Path, runs: &Path) -> Result<Str
     Ok(out)
 }
 
-fn provenance(out: &mut String, results: &[RunResult]) -> Result<()> {
+fn provenance(out: &mut String, experiment: &Experiment, results: &[RunResult]) -> Result<()> {
     let Some(first) = results.first() else { return Ok(()) };
     let minutes = results.iter().map(|r| r.train_s).sum::<f64>() / 60.0;
     let validation: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
+    let chosen_on = match experiment.split {
+        SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. } => "graphs",
+        SplitConfig::Families { .. } => "families",
+        SplitConfig::Operator { .. } | SplitConfig::Stage { .. } | SplitConfig::None { .. } => "groups",
+    };
     writeln!(
         out,
         "Trained on {}, {minutes:.0} thread-minutes in all, revision {}; {} parameters; data {}, settings {}. \
-         Checkpoints chosen on validation families (MAPE {:.1} %).\n",
+         Checkpoints chosen on validation {chosen_on} (MAPE {:.1} %).\n",
         first.machine,
         first.git,
         first.n_parameters,
@@ -121,7 +142,7 @@ fn errors(out: &mut String, experiment: &Experiment, data: &Dataset, results: &[
     )?;
     let together: Vec<(f64, f64)> = ensemble(results).iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
     row(out, &format!("ledg, ensemble of the {seeds} seeds"), &together)?;
-    let unseen = matches!(experiment.split, SplitConfig::Hardware { .. });
+    let unseen = matches!(experiment.split, SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. });
     let folds: std::collections::BTreeSet<usize> = results.iter().map(|r| r.fold).collect();
     for terms in [Terms::Flops, Terms::FlopsMac] {
         let mut pairs = Vec::new();
@@ -150,25 +171,62 @@ fn coverage(out: &mut String, data: &Dataset, predictions: &[EnsemblePrediction]
     if folds.len() < 2 {
         return Ok(());
     }
-    writeln!(
-        out,
-        "## Intervals\n\nEach fold's families, intervals calibrated on the other folds' held-out predictions.\n"
-    )?;
+    let parts: Vec<(ConformalTable, Vec<EnsemblePrediction>)> = folds
+        .iter()
+        .map(|&fold| {
+            let (own, others): (Vec<_>, Vec<_>) = predictions.iter().copied().partition(|p| p.fold == fold);
+            (scores(data, &others), own)
+        })
+        .collect();
+    let about = "Each fold's families, intervals calibrated on the other folds' held-out predictions.";
+    coverage_table(out, about, data, &parts)
+}
+
+/// How often the interval holds when it is calibrated on another experiment's held-out predictions.
+fn coverage_by(
+    out: &mut String,
+    data: &Dataset,
+    predictions: &[EnsemblePrediction],
+    other: &Experiment,
+    runs: &Path,
+) -> Result<()> {
+    let results = run::load_results(runs, other)?;
+    let table = scores(&run::load_data(other)?, &ensemble(&results));
+    let about = format!("Intervals calibrated on the held-out predictions of `{}`.", other.name);
+    coverage_table(out, &about, data, &[(table, predictions.to_vec())])
+}
+
+/// Scores of held-out predictions by kind of chip.
+pub fn scores(data: &Dataset, predictions: &[EnsemblePrediction]) -> ConformalTable {
+    ConformalTable::calibrate(predictions.iter().map(|p| score(data, p)))
+}
+
+/// What a score is made of: kind of chip, ln predicted, ln measured, spread of the members.
+pub fn score<'a>(data: &'a Dataset, p: &EnsemblePrediction) -> (&'a str, f64, f64, f64) {
+    let kind = data.platforms[data.records[p.record].platform].platform.kind.name();
+    (kind, p.ln_predicted, p.ln_measured, p.spread)
+}
+
+/// Coverage of parts, each with the table that its intervals come from.
+fn coverage_table(
+    out: &mut String,
+    about: &str,
+    data: &Dataset,
+    parts: &[(ConformalTable, Vec<EnsemblePrediction>)],
+) -> Result<()> {
+    writeln!(out, "## Intervals\n\n{about}\n")?;
     writeln!(out, "| nominal % | covered % | by fold % | median half-width % |\n|---|---|---|---|")?;
-    let kind = |p: &EnsemblePrediction| data.platforms[data.records[p.record].platform].platform.kind.name();
     for nominal in COVERAGES {
-        let (mut by_fold, mut hits, mut widths) = (Vec::new(), 0usize, Vec::new());
-        for &fold in &folds {
-            let others = predictions.iter().filter(|p| p.fold != fold);
-            let table = ConformalTable::calibrate(others.map(|p| (kind(p), p.ln_predicted, p.ln_measured, p.spread)));
-            let own: Vec<&EnsemblePrediction> = predictions.iter().filter(|p| p.fold == fold).collect();
+        let (mut by_fold, mut hits, mut n, mut widths) = (Vec::new(), 0usize, 0usize, Vec::new());
+        for (table, own) in parts {
             let mut inside = 0usize;
-            for p in &own {
-                let half = table.half_width(kind(p), true, nominal, p.spread)?;
+            for p in own {
+                let half = table.half_width(score(data, p).0, true, nominal, p.spread)?;
                 inside += usize::from((p.ln_measured - p.ln_predicted).abs() <= half);
                 widths.push(half.exp() - 1.0);
             }
             hits += inside;
+            n += own.len();
             by_fold.push(format!("{:.1}", 100.0 * inside as f64 / own.len() as f64));
         }
         widths.sort_by(f64::total_cmp);
@@ -176,7 +234,7 @@ fn coverage(out: &mut String, data: &Dataset, predictions: &[EnsemblePrediction]
             out,
             "| {:.0} | {:.1} | {} | {:.0} |",
             100.0 * nominal,
-            100.0 * hits as f64 / predictions.len() as f64,
+            100.0 * hits as f64 / n as f64,
             by_fold.join(", "),
             100.0 * widths[widths.len() / 2]
         )?;

@@ -8,6 +8,7 @@ mod config;
 mod data;
 mod evaluate;
 mod files;
+mod host_calibration;
 mod metrics;
 mod prepare;
 mod run;
@@ -62,6 +63,9 @@ enum Command {
         /// Folder of runs.
         #[arg(long, default_value = "runs")]
         runs: PathBuf,
+        /// Calibrate the intervals on the held-out predictions of this experiment instead of on the other folds.
+        #[arg(long)]
+        intervals: Option<PathBuf>,
         /// Also write the table to this Markdown file.
         #[arg(long)]
         output: Option<PathBuf>,
@@ -76,14 +80,14 @@ enum Command {
     /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
     ///
     /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/timm-families.toml
-    /// --unmeasured-intervals configs/experiments/timm-unseen-gpu.toml --output crates/ledg-cost-model/assets/default.ledg
+    /// --unmeasured-intervals configs/experiments/unseen-devices.toml --output crates/ledg-cost-model/assets/default.ledg
     Bundle {
         /// The experiment whose runs become the members.
         config: PathBuf,
         /// The experiment whose held-out predictions calibrate the intervals.
         #[arg(long)]
         intervals: PathBuf,
-        /// The experiment whose predictions on a held-out device calibrate the intervals of unmeasured devices.
+        /// The experiment whose predictions on held-out devices calibrate the intervals of unmeasured devices.
         #[arg(long)]
         unmeasured_intervals: PathBuf,
         /// Where to write the bundle.
@@ -93,6 +97,42 @@ enum Command {
         #[arg(long, default_value = "runs")]
         runs: PathBuf,
     },
+    /// Make the folder of a host, for `data.hosts`, of what `ledg-cost measure` recorded.
+    ///
+    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output data/hosts/zen3
+    PackHost {
+        /// The records.
+        #[arg(long)]
+        records: PathBuf,
+        /// The folder of the plans' graphs.
+        #[arg(long)]
+        graphs: PathBuf,
+        /// The hardware file.
+        #[arg(long)]
+        hardware: PathBuf,
+        /// The folder to write.
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
+    ///
+    /// Example: ledg-train host-calibration data/hosts/zen3 --output docs/results/host-calibration.md
+    HostCalibration {
+        /// The folder of the host.
+        host: PathBuf,
+        /// A bundle to calibrate instead of the one compiled in.
+        #[arg(long)]
+        bundle: Option<PathBuf>,
+        /// Numbers of records to calibrate with.
+        #[arg(long, value_delimiter = ',', default_value = "0,5,20,50")]
+        numbers: Vec<usize>,
+        /// Sets of records that are drawn for every number and part.
+        #[arg(long, default_value_t = 10)]
+        draws: u64,
+        /// Also write the table to this Markdown file.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -101,8 +141,14 @@ fn main() -> Result<()> {
     match cli.command {
         Command::Fit { config, workers: _, runs } if schedules::is_config(&config) => schedules::fit(&config, &runs),
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
-        Command::Eval { config, runs, output } => {
-            let text = evaluate::report(&Experiment::load(&config)?, &config, &runs)?;
+        Command::Eval { config, runs, intervals, output } => {
+            let other = intervals.as_deref().map(Experiment::load).transpose()?;
+            let text = evaluate::report(
+                &Experiment::load(&config)?,
+                &config,
+                other.as_ref().zip(intervals.as_deref()),
+                &runs,
+            )?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
@@ -118,6 +164,15 @@ fn main() -> Result<()> {
         Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {
             let intervals = [Experiment::load(&intervals)?, Experiment::load(&unmeasured_intervals)?];
             bundle::make(&Experiment::load(&config)?, &intervals, &runs, &output)
+        }
+        Command::PackHost { records, graphs, hardware, output } => {
+            print!("{}", data::host::pack(&records, &graphs, &hardware, &output)?);
+            Ok(())
+        }
+        Command::HostCalibration { host, bundle, numbers, draws, output } => {
+            let text = host_calibration::report(&host, bundle.as_deref(), &numbers, draws)?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
     }
 }

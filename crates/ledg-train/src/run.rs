@@ -96,6 +96,14 @@ pub fn load_result(runs: &Path, experiment: &Experiment, seed: u64, fold: usize)
     Ok(result)
 }
 
+/// The results of all runs of an experiment.
+///
+/// # Errors
+/// As [`load_result`].
+pub fn load_results(runs: &Path, experiment: &Experiment) -> Result<Vec<RunResult>> {
+    experiment.runs().into_iter().map(|(seed, fold)| load_result(runs, experiment, seed, fold)).collect()
+}
+
 /// Trains all runs that are not finished.
 pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
     ensure!(workers > 0, "`--workers` must be at least 1");
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn published_experiments_keep_their_settings_hash() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for name in ["timm-families", "timm-unseen-gpu"] {
+        for name in ["timm-families", "timm-unseen-gpu", "unseen-devices", "default-families"] {
             let report = std::fs::read_to_string(root.join(format!("docs/results/{name}.md"))).unwrap();
             let experiment = Experiment::load(&root.join(format!("configs/experiments/{name}.toml"))).unwrap();
             let hash = config_hash(&experiment).unwrap();

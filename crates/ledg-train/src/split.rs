@@ -70,6 +70,10 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
         SplitConfig::Hardware { held_out, seed, validation } => {
             (HeldOut::Devices(devices(data, held_out.names())?), *seed, *validation)
         }
+        SplitConfig::HardwareGroups { groups, seed, validation } => {
+            let group = groups.get(fold).with_context(|| format!("there is no group {fold} of devices"))?;
+            (HeldOut::Devices(devices(data, group)?), *seed, *validation)
+        }
         SplitConfig::Operator { held_out, seed, validation } => {
             let families: BTreeSet<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
             if let Some(unknown) = held_out.names().iter().find(|n| !families.contains(n.as_str())) {
@@ -124,6 +128,10 @@ fn devices(data: &Dataset, names: &[String]) -> Result<BTreeSet<String>> {
     let registry = HardwareRegistry::builtin();
     let measured: BTreeSet<&str> = data.platforms.iter().map(|p| p.platform.device()).collect();
     let device = |name: &String| {
+        // A data set may bring devices of its own, which the registry does not know.
+        if measured.contains(name.as_str()) {
+            return Ok(name.clone());
+        }
         let device = registry.device(name).with_context(|| format!("device `{name}` cannot be held out"))?;
         ensure!(measured.contains(device.name.as_str()), "device `{name}` has no records to test on");
         Ok(device.name.clone())
@@ -191,6 +199,20 @@ mod tests {
         assert_eq!(devices(&[training.train, training.validation].concat()), BTreeSet::from(["rtx3090".into()]));
         let nobody = SplitConfig::Hardware { held_out: OneOrMore::One("h100".into()), seed: 0, validation: 0.3 };
         assert!(split(&data, &nobody, 0).unwrap_err().to_string().contains("h100"));
+    }
+
+    #[test]
+    fn groups_of_devices_are_held_out_in_turn() {
+        let data = synthetic::dataset();
+        let groups = vec![vec!["RTX 4090".into()], vec!["rtx3090".into()]];
+        let config = SplitConfig::HardwareGroups { groups, seed: 0, validation: 0.3 };
+        for (fold, device) in ["rtx4090", "rtx3090"].into_iter().enumerate() {
+            let (training, test) = split(&data, &config, fold).unwrap();
+            let of = |r: &usize| data.platforms[data.records[*r].platform].device.as_str();
+            assert!(test.records().iter().all(|r| of(r) == device));
+            assert!([training.train, training.validation].concat().iter().all(|r| of(r) != device));
+        }
+        assert!(split(&data, &config, 2).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod lstm;
 mod mobile;
 mod net;
 mod resnet;
+pub mod selection;
 mod spaces;
 mod swin;
 mod text;

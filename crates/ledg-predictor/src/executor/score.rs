@@ -57,7 +57,7 @@ impl ScoreExecutor {
             width("a sentence vector", node.sentence.len(), self.config.sentence_dim)?;
             width("a node's numbers", node.features.len(), self.config.n_features)?;
         }
-        self.trunk.run(self.arch, nodes, relations, store)?;
+        self.trunk.run(self.arch, nodes, relations, store, None)?;
         let (width, members) = (self.trunk.head_width(), self.heads.len());
         let own = width / members;
         let mut total = 0.0f64;
