@@ -23,9 +23,9 @@ pub const LEDG_CAP_CALIBRATE: u64 = 1 << 2;
 /// Capability: sessions that cost local edits of a graph, since ABI 1.1. A model with another readout than the default's does
 /// not have it.
 pub const LEDG_CAP_DELTA: u64 = 1 << 3;
-/// Capability: training on records as they come: `ledg_model_update`, of schedule models.
+/// Capability: training on records as they come, since ABI 1.1: `ledg_model_update`, of schedule models.
 pub const LEDG_CAP_UPDATE: u64 = 1 << 4;
-/// Capability: ranking schedules. The library has the functions `ledg_schedule_*`, whatever the model.
+/// Capability: ranking schedules, since ABI 1.1. The library has the functions `ledg_schedule_*`, whatever the model.
 pub const LEDG_CAP_SCHEDULES: u64 = 1 << 5;
 
 /// A cost model. Immutable: any number of threads may use it at once, without locks. Calibration and plugins give a new

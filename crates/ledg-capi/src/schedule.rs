@@ -13,7 +13,7 @@ use crate::status::{LEDG_E_INVALID, LEDG_OK, Result, fail, ledg_status};
 use crate::text::{ledg_str, ledg_string};
 
 /// A model that ranks schedules of one task. Immutable: any number of threads may use it at once. Updates give a new one.
-/// A library whose models have `LEDG_CAP_SCHEDULES` has these functions.
+/// A library whose models have `LEDG_CAP_SCHEDULES` has these functions. Since ABI 1.1.
 #[allow(non_camel_case_types)]
 pub struct ledg_schedule_model {
     model: Arc<ScheduleModel>,
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn ledg_schedule_graph(
 /// Gives a new model that has also learned from measured candidates: JSON lines (see `plugins/tvm`), failed ones included. Give the
 /// records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
 /// seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
-/// the given model stays as it is.
+/// the given model stays as it is. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_update(
     model: *const ledg_schedule_model,
