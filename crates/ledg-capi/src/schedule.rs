@@ -8,7 +8,7 @@ use ledg_cost_model::schedule::Task;
 
 use crate::error::ledg_error;
 use crate::guard;
-use crate::pointers::{check, free, give, handle, slice};
+use crate::pointers::{check, free, handle, make, slice};
 use crate::status::{LEDG_E_INVALID, LEDG_OK, Result, fail, ledg_status};
 use crate::text::{ledg_str, ledg_string};
 
@@ -28,13 +28,7 @@ pub unsafe extern "C" fn ledg_schedule_model_new(
     err: *mut *mut ledg_error,
 ) -> ledg_status {
     // SAFETY: the header's contract of `err`, and of `out` once it is checked.
-    unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            give(out, ledg_schedule_model { model: Arc::new(ScheduleModel::untrained(None, seed)?) });
-            Ok(())
-        })
-    }
+    unsafe { make(out, err, || Ok(ledg_schedule_model { model: Arc::new(ScheduleModel::untrained(None, seed)?) })) }
 }
 
 /// Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
@@ -47,11 +41,9 @@ pub unsafe extern "C" fn ledg_schedule_model_load(
 ) -> ledg_status {
     // SAFETY: the header's contract of strings; `out` is checked.
     unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
+        make(out, err, || {
             let model = ScheduleModel::load(Path::new(path.get("path")?))?;
-            give(out, ledg_schedule_model { model: Arc::new(model) });
-            Ok(())
+            Ok(ledg_schedule_model { model: Arc::new(model) })
         })
     }
 }
@@ -141,12 +133,10 @@ pub unsafe extern "C" fn ledg_schedule_graph(
 ) -> ledg_status {
     // SAFETY: the header's contract of handles and strings; `out` is checked.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let model = handle(model, "model")?;
-            check(out, "out")?;
             let graph = model.model.graph(&task_of(task)?, trace.get("trace")?)?;
-            give(out, ledg_string::new(graph.to_json())?);
-            Ok(())
+            ledg_string::new(graph.to_json())
         })
     }
 }
@@ -164,13 +154,11 @@ pub unsafe extern "C" fn ledg_model_update(
 ) -> ledg_status {
     // SAFETY: the header's contract of handles and strings; `out` is checked.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let model = handle(model, "model")?;
-            check(out, "out")?;
             let records = ScheduleRecords::from_jsonl(records.get("records")?, "(records)")?;
             let updated = model.model.update(&records, &UpdateOptions::default())?;
-            give(out, ledg_schedule_model { model: Arc::new(updated) });
-            Ok(())
+            Ok(ledg_schedule_model { model: Arc::new(updated) })
         })
     }
 }

@@ -144,6 +144,6 @@ fn known_sentences(data: &Dataset) -> Result<Vec<String>> {
     Ok(sentences.into_iter().collect())
 }
 
-fn today() -> String {
+pub fn today() -> String {
     jiff::ZonedDateTime::now().date().to_string()
 }

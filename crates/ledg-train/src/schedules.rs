@@ -174,7 +174,7 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
     }
     let provenance = ScheduleProvenance {
         experiment: toml::to_string(&config)?,
-        date: jiff::Zoned::now().date().to_string(),
+        date: crate::bundle::today(),
         validation: chosen,
         licences: vec![
             "encoder: all-MiniLM-L6-v2 (Apache-2.0)".into(),

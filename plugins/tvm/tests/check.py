@@ -20,6 +20,7 @@ from ledg_tvm._task import task_json
 from ledg_tvm.model import record
 from ledg_tvm.workloads import COLLECTED, operator
 from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.meta_schedule.runner import RunnerResult as Result
 
 
 def context(kind: str, shape: tuple[int, ...]) -> ms.TuneContext:
@@ -27,12 +28,6 @@ def context(kind: str, shape: tuple[int, ...]) -> ms.TuneContext:
     return ms.TuneContext(
         mod=operator(kind, shape), target=target, space_generator="post-order-apply", task_name="t", rand_state=1, num_threads=1
     )
-
-
-class Result:
-    def __init__(self, run_secs: list[float] | None, error_msg: str | None) -> None:
-        self.run_secs = run_secs
-        self.error_msg = error_msg
 
 
 def candidates(ctx: ms.TuneContext, rounds: int) -> list[ms.MeasureCandidate]:
