@@ -185,6 +185,13 @@ fn fit(platform: &str, residuals: &[Residual]) -> Result<PlatformScale> {
     Ok(PlatformScale { ln_scale, records: all.len(), graphs: graphs.len(), scores: Conformal::new(scores) })
 }
 
+/// What a calibration to these records adds to a platform's ln latencies, from ln(measured / predicted) of each. For
+/// evaluations that calibrate other predictions than a model's; [`CostModel::calibrate`] is the way to calibrate a model.
+/// Nothing is added for no records.
+pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
+    if ln_ratios.is_empty() { 0.0 } else { shrunk_location(ln_ratios) }
+}
+
 /// The Huber location of ln ratios, shrunk towards zero.
 fn shrunk_location(x: &[f64]) -> f64 {
     let n = x.len() as f64;
@@ -256,6 +263,7 @@ mod tests {
         // One record: the scatter is the prior's, k = 4/5 * 0.15² / 0.25 = 0.072.
         assert!((shrunk_location(&[1.0]) - 1.0 / 1.072).abs() < 1e-12);
         // Ten that agree: k = 4/14 * 0.0225 / 0.25.
+        assert_eq!((calibrated_level(&[1.0]), calibrated_level(&[])), (shrunk_location(&[1.0]), 0.0));
         assert!((shrunk_location(&[1.0; 10]) - 10.0 / (10.0 + 4.0 / 14.0 * 0.09)).abs() < 1e-12);
     }
 

@@ -32,7 +32,7 @@ mod session;
 pub mod text;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
-pub use calibrate::{Calibration, PlatformScale};
+pub use calibrate::{Calibration, PlatformScale, calibrated_level};
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};
 pub use edit::Edit;

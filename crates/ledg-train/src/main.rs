@@ -11,10 +11,12 @@ mod files;
 mod metrics;
 mod optimizer;
 mod prepare;
+mod report;
 mod run;
 mod split;
 mod summary;
 mod trainer;
+mod variants;
 
 use std::path::PathBuf;
 
@@ -67,6 +69,22 @@ enum Command {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Write the pages of docs/results: tables and plots of experiments whose runs are finished, a line a run, an index.
+    ///
+    /// Example: ledg-train report configs/experiments/timm-families.toml
+    Report {
+        /// Experiments, TOML files; none: all of the folder whose runs are finished.
+        configs: Vec<PathBuf>,
+        /// Folder of experiments.
+        #[arg(long, default_value = "configs/experiments")]
+        experiments: PathBuf,
+        /// Folder of runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
+        /// Folder of the pages.
+        #[arg(long, default_value = "docs/results")]
+        output: PathBuf,
+    },
     /// Load an experiment's data and print what there is: graphs, records, platforms, sizes.
     ///
     /// Example: ledg-train data configs/experiments/timm-families.toml
@@ -102,16 +120,12 @@ fn main() -> Result<()> {
     match cli.command {
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
         Command::Eval { config, runs, intervals, output } => {
-            let other = intervals.as_deref().map(Experiment::load).transpose()?;
-            let text = evaluate::report(
-                &Experiment::load(&config)?,
-                &config,
-                other.as_ref().zip(intervals.as_deref()),
-                &runs,
-            )?;
+            let evaluation = evaluate::Evaluation::new(&config, intervals.as_deref(), &runs)?;
+            let text = evaluation.markdown("eval", &[])?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
+        Command::Report { configs, experiments, runs, output } => report::write(&configs, &experiments, &runs, &output),
         Command::Data { config } => {
             let experiment = Experiment::load(&config)?;
             let text = match data::accuracy::load(&experiment.data, &Describer::builtin()?)? {

@@ -1,17 +1,19 @@
 //! The field's baselines: latency as a linear function of FLOPs, or of FLOPs and memory access.
 //!
 //! On platforms that are measured, one fit a platform: `t = a·FLOPs [+ b·bytes] + c`. On a device that is not, one fit
-//! over all measured ones on times at the data sheet's rates: `t = a·FLOPs/peak [+ b·bytes/bandwidth] + c`, by compiler,
-//! so that the device's peaks carry over. Fits minimise relative error (least squares of rows divided by the measurement).
+//! over the measured ones of its kind on times at the data sheet's rates: `t = a·FLOPs/peak [+ b·bytes/bandwidth] + c`, by
+//! compiler, so that the device's peaks carry over. Fits minimise relative error (least squares of rows divided by the
+//! measurement).
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
+use super::{Question, platform_groups};
 use crate::data::Dataset;
 
 /// Which terms a fit has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terms {
     /// FLOPs alone.
     Flops,
@@ -19,49 +21,26 @@ pub enum Terms {
     FlopsMac,
 }
 
-impl Terms {
-    /// Name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Terms::Flops => "FLOPs (linear)",
-            Terms::FlopsMac => "FLOPs+MAC (linear)",
-        }
+/// ln(predicted seconds) of the test records.
+pub fn predict(question: &Question, terms: Terms) -> Result<Vec<f64>> {
+    let data = question.data;
+    let groups = platform_groups(question)?;
+    let mut fits: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for group in groups.of_test() {
+        let rows: Vec<(Vec<f64>, f64)> = question
+            .seen()
+            .filter(|&r| groups.has(group, data.records[r].platform))
+            .map(|r| (features(data, r, terms), data.records[r].latency_s))
+            .collect();
+        fits.insert(group, relative_least_squares(&rows)?);
     }
-}
-
-/// Pairs of ln(predicted), ln(measured) of the test records.
-pub fn predict(
-    data: &Dataset,
-    train: &[usize],
-    test: &[usize],
-    terms: Terms,
-    unseen_device: bool,
-) -> Result<Vec<(f64, f64)>> {
-    let group = |r: usize| -> String {
-        let platform = &data.platforms[data.records[r].platform];
-        // Column "compiled" of the runtime settings is what the devices share.
-        if unseen_device {
-            format!("compiled {}", platform.platform.runtime[6])
-        } else {
-            platform.platform.name.clone()
-        }
-    };
-    let mut rows: BTreeMap<String, Vec<(Vec<f64>, f64)>> = BTreeMap::new();
-    for &r in train {
-        rows.entry(group(r)).or_default().push((features(data, r, terms), data.records[r].latency_s));
-    }
-    let mut fits: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (name, rows) in &rows {
-        fits.insert(name.clone(), relative_least_squares(rows)?);
-    }
-    let mut pairs = Vec::with_capacity(test.len());
-    for &r in test {
-        let Some(fit) = fits.get(&group(r)) else { bail!("no training record is like record {r} ({})", group(r)) };
-        let predicted: f64 = features(data, r, terms).iter().zip(fit).map(|(x, c)| x * c).sum();
+    let predicted = |&r: &usize| {
+        let fit = &fits[groups.of(data.records[r].platform)];
+        let seconds: f64 = features(data, r, terms).iter().zip(fit).map(|(x, c)| x * c).sum();
         // A linear fit can fall below zero, where no logarithm is; a nanosecond stands for "nothing".
-        pairs.push((predicted.max(1e-9).ln(), data.records[r].latency_s.ln()));
-    }
-    Ok(pairs)
+        seconds.max(1e-9).ln()
+    };
+    Ok(question.test.iter().map(predicted).collect())
 }
 
 fn features(data: &Dataset, r: usize, terms: Terms) -> Vec<f64> {
@@ -77,7 +56,8 @@ fn features(data: &Dataset, r: usize, terms: Terms) -> Vec<f64> {
 
 /// Coefficients that minimise Σ ((x·c - y) / y)², by the normal equations (2 or 3 unknowns).
 fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
-    let d = rows[0].0.len();
+    let Some((first, _)) = rows.first() else { bail!("no record to fit a line to") };
+    let d = first.len();
     let mut a = vec![vec![0.0; d + 1]; d];
     for (x, y) in rows {
         for i in 0..d {
@@ -112,5 +92,6 @@ mod tests {
         let c = relative_least_squares(&rows).unwrap();
         assert!((c[0] - 2.0).abs() < 1e-9 && (c[1] - 3.0).abs() < 1e-9, "{c:?}");
         assert!(relative_least_squares(&[(vec![1.0, 1.0], 1.0)]).is_err());
+        assert!(relative_least_squares(&[]).is_err());
     }
 }
