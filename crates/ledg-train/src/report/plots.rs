@@ -94,7 +94,8 @@ pub fn lines(title: &str, x: &str, y: &str, from_data: bool, series: &[Series]) 
         let all = || series.iter().flat_map(|s| &s.points).map(of);
         let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let least = if from_data { least - 0.05 * (most - least) } else { least.min(0.0) };
-        least..(most + 0.05 * (most - least)).max(least + f64::EPSILON)
+        // Values that are all the same still need an axis.
+        least..(most + 0.05 * (most - least)).max(least + 1e-3 * least.abs().max(1.0))
     };
     let mut svg = String::new();
     {
