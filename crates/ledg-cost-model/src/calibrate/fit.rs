@@ -223,9 +223,7 @@ fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     for j in 0..n {
         for k in 0..j {
             let factor = a[j][k];
-            for i in j..n {
-                a[i][j] -= a[i][k] * factor;
-            }
+            a[j..].iter_mut().for_each(|row| row[j] -= row[k] * factor);
         }
         // The priors keep every pivot above zero.
         let pivot = a[j][j].sqrt();
