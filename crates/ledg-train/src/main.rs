@@ -97,7 +97,7 @@ enum Command {
     },
     /// Make the folder of a host, for `data.hosts`, of what `ledg-cost measure` recorded.
     ///
-    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output data/hosts/zen3
+    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output crates/ledg-train/hosts/zen3
     PackHost {
         /// The records.
         #[arg(long)]
@@ -114,7 +114,7 @@ enum Command {
     },
     /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
     ///
-    /// Example: ledg-train host-calibration data/hosts/zen3 --output docs/results/host-calibration.md
+    /// Example: ledg-train host-calibration crates/ledg-train/hosts/zen3 --output docs/results/host-calibration.md
     HostCalibration {
         /// The folder of the host.
         host: PathBuf,
