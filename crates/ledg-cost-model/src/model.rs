@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{NodeCost, PlatformInput};
+use ledg_predictor::{NodeCost, PlatformInput, PredictorConfig};
 use ledg_template::TemplateSet;
 use ledg_template::hardware::Platform;
 
@@ -291,7 +291,9 @@ impl CostModel {
 
     /// Readies platforms.
     pub(crate) fn targets(&self, on: &[(Platform, u64)]) -> Result<Targets> {
-        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
+        let PredictorConfig { rates, settings, .. } = self.weights.header.predictor;
+        let raw = on.iter().map(|(p, _)| RawPlatform::seen_with(p, rates, settings));
+        let raw: Vec<RawPlatform> = raw.collect::<Result<_>>()?;
         let platforms = self.weights.engine.platforms(&self.platform_inputs(&raw)?)?;
         Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
     }

@@ -39,6 +39,8 @@ impl Bench {
             dropout: 0.0,
             feature_noise: 0.0,
             hardware_dropout: 0.0,
+            rates: Rates::default(),
+            settings: Settings::default(),
             sentence_dim,
             n_features: N_FEATURES,
             n_runtime: N_RUNTIME,
