@@ -35,7 +35,7 @@ mod readout;
 mod roofline;
 
 pub use batch::{GraphBatch, PlatformBatch, Query};
-pub use config::{Attention, HardwareInputs, PredictorConfig, Readout};
+pub use config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
 pub use edges::WeightedEdges;
 pub use error::PredictorError;
 pub use executor::{Answer, Executor, GraphRows, Patch, Patched, PlatformRows, PriceScratch, Standing, Store};

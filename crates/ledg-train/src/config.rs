@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
-use ledg_cost_model::predictor::{Attention, HardwareInputs, Readout};
+use ledg_cost_model::predictor::{Attention, HardwareInputs, Rates, Readout, Settings};
 use serde::{Deserialize, Serialize};
 
 pub use crate::data::DataConfig;
@@ -143,11 +143,22 @@ pub struct ModelConfig {
     /// See [`PredictorConfig::hardware_dropout`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hardware_dropout: f64,
+    /// See [`PredictorConfig::rates`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rates: Rates,
+    /// See [`PredictorConfig::settings`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: Settings,
 }
 
 /// Left out where it is off, so that experiments from before it existed keep their hash.
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
+}
+
+/// As [`is_zero`].
+fn is_default<T: Default + PartialEq>(x: &T) -> bool {
+    *x == T::default()
 }
 
 /// How an operator's words become a vector.
@@ -275,6 +286,8 @@ impl ModelConfig {
             dropout: self.dropout,
             feature_noise: self.feature_noise,
             hardware_dropout: self.hardware_dropout,
+            rates: self.rates,
+            settings: self.settings,
             sentence_dim: widths.sentence,
             n_features: widths.features,
             n_runtime: widths.runtime,

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use ledg_cost_model::Describer;
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
 use ledg_cost_model::template::hardware::HardwareRegistry;
+use ledg_cost_model::{Describer, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,12 @@ pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Path
 /// The data of an experiment.
 pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
     let registry = HardwareRegistry::builtin();
-    data::load(&experiment.data, &Describer::builtin()?, &registry)
+    let mut data = data::load(&experiment.data, &Describer::builtin()?, &registry)?;
+    for entry in &mut data.platforms {
+        let platform = registry.resolve(&entry.platform.name)?;
+        entry.platform = RawPlatform::seen_with(&platform, experiment.model.rates, experiment.model.settings)?;
+    }
+    Ok(data)
 }
 
 /// SHA-256 of what determines a run's outcome, seeds aside.
