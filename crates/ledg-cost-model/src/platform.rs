@@ -179,6 +179,8 @@ fn peaks(kind: Kind, n: &PlatformNumbers) -> (f64, f64) {
 /// Energy of a fp32 FLOP of a GPU of 2016 in a matrix product, its operands brought in, joules; see [`fed_share`].
 const FLOP_J_2016: f64 = 25e-12;
 
+/// The year since when it does not fall: GPUs of 2022 to 2025 are made in one class of processes, 5 to 4 nm.
+const FLOP_J_FALLS_UNTIL: f64 = 2022.0;
 /// Years in which that energy halves: 16 nm in 2016, 8 to 7 nm in 2020.
 const FLOP_J_HALVES_IN: f64 = 4.0;
 
@@ -193,7 +195,7 @@ const SOFTNESS: f64 = 4.0;
 /// constant lies between 22 and 28 pJ whichever device is left out. docs/prior.md has the fit.
 fn fed_share(n: &PlatformNumbers, vector_flops: f64) -> f64 {
     let (Some(power_w), Some(year)) = (n.tdp_w, n.year) else { return 1.0 };
-    let flop_j = FLOP_J_2016 * 0.5_f64.powf((year - 2016.0) / FLOP_J_HALVES_IN);
+    let flop_j = FLOP_J_2016 * 0.5_f64.powf((year.min(FLOP_J_FALLS_UNTIL) - 2016.0) / FLOP_J_HALVES_IN);
     // Where matrix units do the work, a FLOP costs less the narrower its operands: an eighth at two bytes.
     let full_cost_flops = if n.peak_matmul_flops > vector_flops {
         n.peak_matmul_flops * n.bytes_per_element / 16.0
