@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use ledg_cost_model::{Describer, RawPlatform};
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
 use ledg_cost_model::template::hardware::HardwareRegistry;
+use ledg_cost_model::{Describer, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
