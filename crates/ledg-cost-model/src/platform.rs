@@ -336,4 +336,40 @@ mod tests {
         assert_eq!(p.rates.bytes_per_element, 4.0);
         assert!(p.sentence.starts_with("Nv GPU FP32 8.1 Turing 70W"), "{}", p.sentence);
     }
+
+    fn by_power(name: &str) -> RawPlatform {
+        let platform = HardwareRegistry::builtin().resolve(name).unwrap();
+        RawPlatform::seen_with(&platform, Rates::PowerLimit, Settings::ByKind).unwrap()
+    }
+
+    #[test]
+    fn power_limits_matrix_products_and_nothing_else() {
+        let p = by_power("t4:fp32");
+        // 8.1 TFLOP/s at 25 pJ / sqrt(2) (two years after 2016) ask 143 W of the 70 W.
+        let demand: f64 = 8.1 * 25.0 / 2.0_f64.sqrt() / 70.0;
+        let share = (1.0 + demand.powi(4)).powf(-0.25);
+        assert!((0.4..0.5).contains(&share), "{share}");
+        assert!((p.rates.matmul_flops / 1e12 - 8.1 * 8.0 / 9.0 * share).abs() < 1e-6);
+        assert!((p.rates.vector_flops / 1e12 - 8.1).abs() < 1e-9, "the stated peak");
+        assert!((p.rates.bandwidth_bytes_s / 1e9 - 320.0).abs() < 1e-9, "the stated bandwidth");
+        assert!((p.rates.launch_s - 3e-6 * 0.2_f64.exp()).abs() < 1e-12, "two years older than 2020");
+        let a100 = by_power("a100:fp32").rates;
+        assert!(a100.matmul_flops > 0.8 * 19.5e12 * 8.0 / 9.0, "it asks no more than its 250 W: {a100:?}");
+    }
+
+    #[test]
+    fn other_kinds_of_chip_keep_their_stated_rates() {
+        for name in ["intel-core-i9-10940x", "qualcomm-snapdragon-855-cpu", "google-tpu-v2"] {
+            assert_eq!(by_power(name).rates, raw(name).rates, "{name}");
+        }
+    }
+
+    #[test]
+    fn half_precision_is_one_setting_on_gpus_and_another_elsewhere() {
+        let set = |name: &str| by_power(name).runtime[..3].to_vec();
+        assert_eq!(set("rtx4090:amp/nchw/eager/pt2.4.0"), [1.0, 0.0, 0.0]);
+        assert_eq!(set("rtx4090:bf16/nchw/eager/pt2.4.0"), [1.0, 0.0, 1.0], "with nothing to cast");
+        assert_eq!(set("rtx4090:fp32/nchw/eager/pt2.4.0"), [0.0, 0.0, 0.0]);
+        assert_eq!(set("google-tpu-v2"), [0.0, 1.0, 0.0]);
+    }
 }
