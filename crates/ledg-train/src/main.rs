@@ -10,6 +10,7 @@ mod data;
 mod evaluate;
 mod files;
 mod metrics;
+mod operator_pairs;
 mod prepare;
 mod run;
 mod split;

@@ -148,7 +148,11 @@ impl AccuracyExperiment {
         ensure!(s.samples.iter().all(|&n| n >= 8), "`sampling.samples`: a training needs at least 8 samples");
         ensure!((0.0..=0.5).contains(&s.validation), "`sampling.validation` is {}, must be 0 to 0.5", s.validation);
         for reference in &self.references {
-            ensure!(reference.tau.len() == s.samples.len(), "`references`: {} needs a tau a number of samples", reference.method);
+            ensure!(
+                reference.tau.len() == s.samples.len(),
+                "`references`: {} needs a tau a number of samples",
+                reference.method
+            );
         }
         let t = &self.train;
         ensure!(t.members > 0 && t.steps > 0, "`train.members` and `train.steps` must be at least 1");

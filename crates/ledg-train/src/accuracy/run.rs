@@ -168,11 +168,8 @@ fn one(
         }
         graph_of.push(place);
     }
-    let learned: Vec<Sample> = training
-        .train
-        .iter()
-        .map(|&i| Sample { graph: &graphs[graph_of[i]], accuracy: data.accuracies[i] })
-        .collect();
+    let learned: Vec<Sample> =
+        training.train.iter().map(|&i| Sample { graph: &graphs[graph_of[i]], accuracy: data.accuracies[i] }).collect();
     let mut scores: Vec<Vec<f64>> = Vec::new();
     let mut n_parameters = 0;
     for member in 0..settings.members {

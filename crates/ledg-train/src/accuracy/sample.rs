@@ -38,12 +38,7 @@ impl RestSamples {
 ///
 /// # Errors
 /// Fewer cells than are wanted and one to rank.
-pub fn sample(
-    keys: &[String],
-    samples: usize,
-    validation: f64,
-    seed: u64,
-) -> Result<(TrainingSamples, RestSamples)> {
+pub fn sample(keys: &[String], samples: usize, validation: f64, seed: u64) -> Result<(TrainingSamples, RestSamples)> {
     ensure!(samples < keys.len(), "`sampling.samples` has {samples}, the data {}", keys.len());
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
