@@ -52,7 +52,7 @@ pub fn predict(
     }
     let mut fits: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for (name, rows) in &rows {
-        fits.insert(name.clone(), relative_least_squares(rows)?);
+        fits.insert(name.clone(), relative_least_squares(rows, 0.0)?);
     }
     let mut pairs = Vec::with_capacity(test.len());
     for &r in test {
@@ -75,9 +75,14 @@ fn features(data: &Dataset, r: usize, terms: Terms) -> Vec<f64> {
     x
 }
 
-/// Coefficients that minimise Σ ((x·c - y) / y)², by the normal equations (2 or 3 unknowns).
-fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
-    let d = rows[0].0.len();
+/// Coefficients that minimise Σ ((x·c - y) / y)², by the normal equations. A ridge is a share of their mean diagonal, on all
+/// coefficients but the first.
+///
+/// # Errors
+/// Fewer rows than determine the coefficients.
+pub fn relative_least_squares(rows: &[(Vec<f64>, f64)], ridge: f64) -> Result<Vec<f64>> {
+    let Some((first, _)) = rows.first() else { bail!("there are no records to fit") };
+    let d = first.len();
     let mut a = vec![vec![0.0; d + 1]; d];
     for (x, y) in rows {
         for i in 0..d {
@@ -87,6 +92,8 @@ fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
             a[i][d] += x[i] / y;
         }
     }
+    let ridge = ridge * (0..d).map(|i| a[i][i]).sum::<f64>() / d as f64;
+    (1..d).for_each(|i| a[i][i] += ridge);
     for pivot in 0..d {
         let best = (pivot..d).max_by(|&i, &j| a[i][pivot].abs().total_cmp(&a[j][pivot].abs())).unwrap_or(pivot);
         a.swap(pivot, best);
@@ -109,8 +116,8 @@ mod tests {
     #[test]
     fn an_exact_line_is_found() {
         let rows: Vec<(Vec<f64>, f64)> = (1..6).map(|i| (vec![1.0, f64::from(i)], 2.0 + 3.0 * f64::from(i))).collect();
-        let c = relative_least_squares(&rows).unwrap();
+        let c = relative_least_squares(&rows, 0.0).unwrap();
         assert!((c[0] - 2.0).abs() < 1e-9 && (c[1] - 3.0).abs() < 1e-9, "{c:?}");
-        assert!(relative_least_squares(&[(vec![1.0, 1.0], 1.0)]).is_err());
+        assert!(relative_least_squares(&[(vec![1.0, 1.0], 1.0)], 0.0).is_err());
     }
 }

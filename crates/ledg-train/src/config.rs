@@ -328,8 +328,11 @@ mod tests {
         let mut n = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let experiment = Experiment::load(&path).unwrap();
-            assert_eq!(Some(experiment.name.as_str()), path.file_stem().and_then(|s| s.to_str()));
+            let name = match crate::accuracy::is_config(&path) {
+                true => crate::accuracy::AccuracyExperiment::load(&path).unwrap().name,
+                false => Experiment::load(&path).unwrap().name,
+            };
+            assert_eq!(Some(name.as_str()), path.file_stem().and_then(|s| s.to_str()));
             n += 1;
         }
         assert!(n >= 3);

@@ -14,6 +14,7 @@ use crate::baselines::{self, Terms};
 use crate::config::{Experiment, SplitConfig};
 use crate::data::Dataset;
 use crate::metrics::{Metrics, mean_std};
+use crate::operator_pairs;
 use crate::run::{self, RunResult};
 use crate::split::split;
 
@@ -152,6 +153,10 @@ fn errors(out: &mut String, experiment: &Experiment, data: &Dataset, results: &[
             pairs.extend(baselines::predict(data, &seen, test.records(), terms, unseen)?);
         }
         row(out, terms.name(), &pairs)?;
+    }
+    if let SplitConfig::Stage { .. } = experiment.split {
+        let (training, test) = split(data, &experiment.split, 0)?;
+        row(out, "operators and pairs (linear)", &operator_pairs::predict(data, &training, test.records())?)?;
     }
     writeln!(out)?;
     Ok(())

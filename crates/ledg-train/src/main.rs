@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** an experiment is one file and one command; its runs are resumable and write to `runs/<name>/` only.
 
+mod accuracy;
 mod baselines;
 mod bundle;
 mod config;
@@ -10,7 +11,7 @@ mod evaluate;
 mod files;
 mod host_calibration;
 mod metrics;
-mod optimizer;
+mod operator_pairs;
 mod prepare;
 mod run;
 mod split;
@@ -21,8 +22,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use ledg_cost_model::Describer;
+use ledg_cost_model::{Describer, HardwareRegistry};
 
+use crate::accuracy::AccuracyExperiment;
 use crate::config::Experiment;
 
 // Training allocates and frees large tensors all the time; glibc returns them to the kernel each time.
@@ -40,6 +42,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train every run (seed x fold) of an experiment; runs that are finished are skipped, a stopped one goes on.
+    ///
+    /// A configuration with a `[sampling]` table predicts accuracies, one run a number of samples and seed.
     ///
     /// Example: ledg-train fit configs/experiments/timm-families.toml
     Fit {
@@ -137,7 +141,15 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     single_threaded_products()?;
     match cli.command {
+        Command::Fit { config, workers, runs } if accuracy::is_config(&config) => {
+            accuracy::fit(&AccuracyExperiment::load(&config)?, workers, &runs)
+        }
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
+        Command::Eval { config, runs, intervals: None, output } if accuracy::is_config(&config) => {
+            let text = accuracy::report(&AccuracyExperiment::load(&config)?, &config, &runs)?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
+        }
         Command::Eval { config, runs, intervals, output } => {
             let other = intervals.as_deref().map(Experiment::load).transpose()?;
             let text = evaluate::report(
@@ -150,10 +162,14 @@ fn main() -> Result<()> {
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
         Command::Data { config } => {
-            let experiment = Experiment::load(&config)?;
-            let text = match data::accuracy::load(&experiment.data, &Describer::builtin()?)? {
+            let data = match accuracy::is_config(&config) {
+                true => AccuracyExperiment::load(&config)?.data,
+                false => Experiment::load(&config)?.data,
+            };
+            let describer = Describer::builtin()?;
+            let text = match data::accuracy::load(&data, &describer)? {
                 Some(accuracies) => summary::of_accuracies(&accuracies),
-                None => summary::of(&run::load_data(&experiment)?),
+                None => summary::of(&data::load(&data, &describer, &HardwareRegistry::builtin())?),
             };
             print!("{text}");
             Ok(())

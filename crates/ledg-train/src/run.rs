@@ -215,7 +215,7 @@ fn one(
 }
 
 /// Marks the folder as belonging to these settings, so that no checkpoint of other settings is continued.
-fn claim(dir: &Path, hash: &str) -> Result<()> {
+pub fn claim(dir: &Path, hash: &str) -> Result<()> {
     let path = dir.join("config-hash");
     if path.exists() {
         let found = std::fs::read_to_string(&path)?;
@@ -229,7 +229,8 @@ fn claim(dir: &Path, hash: &str) -> Result<()> {
     files::write(&path, hash.as_bytes())
 }
 
-fn git_revision() -> String {
+/// Revision of the working tree, `+` if it was changed; `unknown` outside of one.
+pub fn git_revision() -> String {
     let git = |args: &[&str]| {
         let output = std::process::Command::new("git").args(args).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -243,7 +244,8 @@ fn git_revision() -> String {
     }
 }
 
-fn machine() -> String {
+/// Name of the processor.
+pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name =
         info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));

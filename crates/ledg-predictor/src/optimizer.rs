@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+
+use crate::error::{PredictorError, Result};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.98;
@@ -68,7 +69,9 @@ impl AdamW {
             flat.push(grad);
         }
         let norm = squares.sqrt();
-        ensure!(norm.is_finite(), "the gradient is not finite at step {}: lower the learning rate", self.step);
+        if !norm.is_finite() {
+            return Err(PredictorError::Diverged { step: self.step });
+        }
         let scale = (self.clip_norm / norm.max(1e-12)).min(1.0);
         self.step += 1;
         let t = self.step as f64;
@@ -128,9 +131,11 @@ impl AdamW {
             let n = slot.weight.len();
             let get = |part: &str| -> Result<Vec<f32>> {
                 let key = format!("{part}:{}", slot.name);
-                let data =
-                    state.get(&key).with_context(|| format!("the checkpoint lacks `{key}`"))?.to_vec1::<f32>()?;
-                ensure!(data.len() == n, "the checkpoint's `{key}` has {} numbers, the model {n}", data.len());
+                let bad = |why: String| PredictorError::Checkpoint { key: key.clone(), why };
+                let data = state.get(&key).ok_or_else(|| bad("is missing".into()))?.to_vec1::<f32>()?;
+                if data.len() != n {
+                    return Err(bad(format!("has {} numbers, the model {n}", data.len())));
+                }
                 Ok(data)
             };
             let (weight, first, second, average) = (get("weight")?, get("first")?, get("second")?, get("average")?);
