@@ -11,8 +11,8 @@
  *            once. Freeing NULL is fine. Handles do not depend on each other: free them in any order.
  * Threads.   A const handle in an argument means: any number of threads may use it at once. A handle that is not const is for one
  *            thread at a time. Models, graphs and platforms never change. There is no global state but the log callback and the
- *            built-in model, which is loaded once. The one thread pool is the encoder's, which a sentence that the model was not
- *            shipped with starts.
+ *            built-in model, which is loaded once. The one thread pool is the tensor library's: a sentence that the model was not
+ *            shipped with starts it, and so do models with the paper's readout.
  * Strings.   In: ledg_str, UTF-8 with its length, borrowed for the call. Out: views that live as long as their parent, or a
  *            ledg_string to free.
  * Structs.   A struct that begins with struct_size may grow at its end in later versions. Zero it, set struct_size to its sizeof,
@@ -39,7 +39,7 @@
  * Minor version of the ABI that this header describes. A library with a higher minor version of the same major version
  * serves every older caller.
  */
-#define LEDG_ABI_MINOR 0
+#define LEDG_ABI_MINOR 1
 
 /**
  * Success.
@@ -143,6 +143,11 @@
 #define LEDG_E_PANIC -19
 
 /**
+ * An edit that names what is not there, or cannot be made.
+ */
+#define LEDG_E_EDIT -20
+
+/**
  * Level of messages about results that rest on less than usual: a row of a batch that failed, an operator without a shape
  * rule, a shape that a file states wrongly.
  */
@@ -169,7 +174,8 @@
 #define LEDG_CAP_CALIBRATE (1 << 2)
 
 /**
- * Capability: sessions that cost local rewrites of a graph. Reserved; this version does not have it.
+ * Capability: sessions that cost local edits of a graph, since ABI 1.1. A model with another readout than the default's does
+ * not have it.
  */
 #define LEDG_CAP_DELTA (1 << 3)
 
@@ -355,6 +361,33 @@
 #define LEDG_EXPLAIN_MASKS (1 << 1)
 
 /**
+ * Edit: sets the one attribute in `attrs` of the node `node`; the others stay.
+ */
+#define LEDG_EDIT_ATTRIBUTE 1
+
+/**
+ * Edit: gives the value `value` the shape `dims`. Shapes of other values do not follow: say all that change.
+ */
+#define LEDG_EDIT_SHAPE 2
+
+/**
+ * Edit: replaces the operator (`domain`, `op`), `attrs` and `inputs` of the node `node`; its name and outputs stay.
+ */
+#define LEDG_EDIT_REPLACE 3
+
+/**
+ * Edit: adds the node `node` of the operator (`domain`, `op`) with `attrs` and `inputs`. Its one output is the new value
+ * `value` of the type `dtype` and the shape `dims`, which takes over the readers of the value `replaces`, and its place
+ * among the graph's outputs, if that is not empty.
+ */
+#define LEDG_EDIT_INSERT 4
+
+/**
+ * Edit: removes the node `node`, which has one output; who read that reads the node's first input instead.
+ */
+#define LEDG_EDIT_REMOVE 5
+
+/**
  * A graph that is being built: values are declared, nodes read and produce them. For one thread at a time. A call that fails
  * leaves it as it was.
  */
@@ -409,6 +442,12 @@ typedef struct ledg_records ledg_records;
  * only read any number of threads may use it; adding needs it for one thread alone.
  */
 typedef struct ledg_registry ledg_registry;
+
+/**
+ * A graph on fixed platforms, with all that a model has worked out about it, so that a candidate costs what its edits can
+ * influence and no more. For one thread at a time; it does not need the model, graph and platforms that it was made from.
+ */
+typedef struct ledg_session ledg_session;
 
 /**
  * Text that the caller owns, to be freed with `ledg_string_free`. Immutable; any thread may read or free it.
@@ -795,6 +834,85 @@ typedef struct ledg_node_columns {
     uint8_t *known;
 } ledg_node_columns;
 
+/**
+ * One change of a graph. Nodes and values are named as in the graph, or as earlier edits of the same candidate named what
+ * they added. Set `kind` and what it asks for, zero the rest. This struct never changes.
+ */
+typedef struct ledg_edit {
+    /**
+     * `LEDG_EDIT_*`.
+     */
+    int32_t kind;
+    /**
+     * Element type of what is inserted, such as `LEDG_F32`.
+     */
+    int32_t dtype;
+    /**
+     * Name of a node.
+     */
+    struct ledg_str node;
+    /**
+     * Name of a value.
+     */
+    struct ledg_str value;
+    /**
+     * Name of the value whose readers what is inserted takes over; empty for none.
+     */
+    struct ledg_str replaces;
+    /**
+     * Domain of the operator; empty for ONNX's own.
+     */
+    struct ledg_str domain;
+    /**
+     * Operator, such as `Conv`.
+     */
+    struct ledg_str op;
+    /**
+     * Attributes.
+     */
+    const struct ledg_attr *attrs;
+    /**
+     * Number of attributes.
+     */
+    size_t n_attrs;
+    /**
+     * Names of the values read, in the operator's order; an empty name for an optional one that is left out. When a node is
+     * replaced, NULL leaves its inputs as they are.
+     */
+    const struct ledg_str *inputs;
+    /**
+     * Number of inputs.
+     */
+    size_t n_inputs;
+    /**
+     * Sizes of the dimensions, outermost first, at batch 1.
+     */
+    const uint64_t *dims;
+    /**
+     * Number of dimensions.
+     */
+    size_t rank;
+    /**
+     * Zero.
+     */
+    uint64_t reserved;
+} ledg_edit;
+
+/**
+ * A candidate: edits of a session's graph, applied in order; none of them is the graph as it stands. This struct never
+ * changes.
+ */
+typedef struct ledg_candidate {
+    /**
+     * The edits.
+     */
+    const struct ledg_edit *edits;
+    /**
+     * Number of edits, at most 4,096.
+     */
+    size_t n_edits;
+} ledg_candidate;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -891,6 +1009,15 @@ ledg_status ledg_registry_new(struct ledg_registry **out,
 ledg_status ledg_registry_add_dir(struct ledg_registry *registry,
                                   struct ledg_str path,
                                   struct ledg_error **err);
+
+/**
+ * Adds the plugins that the environment variable `LEDG_PLUGIN_PATH` names (folders, separated as in `PATH`; each is a plugin or
+ * holds plugins), then those of the user's folder (`ledg/plugins` in the folder of configurations, `~/.config` on most
+ * systems). None is found unless this is called. All of them are added or, on an error, none; a plugin that was added
+ * before is not added again. Since ABI 1.1.
+ */
+ledg_status ledg_registry_add_found(struct ledg_registry *registry,
+                                    struct ledg_error **err);
 
 /**
  * Adds one hardware file's text: a device's data sheet or a list of runtimes. `origin` names it in messages.
@@ -1310,16 +1437,63 @@ ledg_status ledg_records_save(const struct ledg_records *records,
 void ledg_records_free(struct ledg_records *records);
 
 /**
- * Gives a new model that is calibrated to the records: for every platform measured a robust scale of its latencies, shrunk
- * towards none where records are few, and intervals from the records where there are enough of them. Platforms without
- * records keep their predictions, and no records at all give the same model. Records of the same graph, platform and batch
- * that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with `ledg_model_free`; the given
- * model stays as it is. Takes the time of a prediction for each record.
+ * Gives a new model that is calibrated to the records: for every platform measured robust factors, one of all its latencies and
+ * one of each kind of operator, shrunk towards none where records are few, and intervals from the records where there are
+ * enough of them. Platforms without records keep their predictions, and no records at all give the same model. Records of the
+ * same graph, platform and batch that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with
+ * `ledg_model_free`; the given model stays as it is. Takes the time of a prediction for each record.
  */
 ledg_status ledg_model_calibrate(const struct ledg_model *model,
                                  const struct ledg_records *records,
                                  struct ledg_model **out,
                                  struct ledg_error **err);
+
+/**
+ * Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on platforms: `batch_sizes` holds one batch size for
+ * all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
+ * `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`.
+ */
+ledg_status ledg_session_new(const struct ledg_model *model,
+                             const struct ledg_graph *graph,
+                             const struct ledg_hw *const *hw,
+                             size_t n_hw,
+                             const uint64_t *batch_sizes,
+                             size_t n_batch_sizes,
+                             struct ledg_session **out,
+                             struct ledg_error **err);
+
+/**
+ * Predicts what candidates would cost; the session's graph stays as it is. Row `c * n_hw + h` of the columns is candidate `c`
+ * on platform `h` of the session, so `columns->len` is at least `n_candidates * n_hw`. `opts` may be NULL; its `threads`
+ * is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
+ * column is touched; both as in `ledg_predict`. The answers are those of `ledg_predict` on the edited graph to within one
+ * part in a million.
+ */
+ledg_status ledg_session_predict(struct ledg_session *session,
+                                 const struct ledg_candidate *candidates,
+                                 size_t n_candidates,
+                                 const struct ledg_predict_opts *opts,
+                                 const struct ledg_columns *columns,
+                                 struct ledg_error **err);
+
+/**
+ * Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was.
+ */
+ledg_status ledg_session_apply(struct ledg_session *session,
+                               const struct ledg_candidate *candidate,
+                               struct ledg_error **err);
+
+/**
+ * Gives the session's graph as it stands. The caller owns `*out`; free it with `ledg_graph_free`.
+ */
+ledg_status ledg_session_graph(const struct ledg_session *session,
+                               struct ledg_graph **out,
+                               struct ledg_error **err);
+
+/**
+ * Frees a session. NULL is fine.
+ */
+void ledg_session_free(struct ledg_session *session);
 
 #ifdef __cplusplus
 }  // extern "C"

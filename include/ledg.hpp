@@ -116,6 +116,11 @@ public:
         detail::Check check;
         check(ledg_registry_add_dir(handle_.get(), detail::str(path), check));
     }
+    /// Adds the plugins of LEDG_PLUGIN_PATH and of the user's folder.
+    void add_found() {
+        detail::Check check;
+        check(ledg_registry_add_found(handle_.get(), check));
+    }
     /// Adds one hardware file's text.
     void add_toml(std::string_view origin, std::string_view text) {
         detail::Check check;
@@ -216,6 +221,10 @@ private:
     detail::Owned<ledg_graph, ledg_graph_free> handle_;
 };
 
+namespace detail {
+struct Attrs;
+}
+
 /// An attribute of a node: an integer, a number, a string, or several integers or numbers.
 class Attr {
 public:
@@ -230,13 +239,38 @@ public:
         : name_(std::move(name)), kind_(LEDG_ATTR_FLOATS), floats_(std::move(values)) {}
 
 private:
-    friend class Builder;
+    friend struct detail::Attrs;
     std::string name_;
     std::int32_t kind_;
     std::vector<std::int64_t> ints_;
     std::vector<double> floats_;
     std::string str_;
 };
+
+namespace detail {
+
+/// Attributes as the C ABI takes them; they borrow from the list they are made from.
+struct Attrs {
+    std::vector<ledg_str> strs;
+    std::vector<ledg_attr> list;
+    explicit Attrs(const std::vector<Attr> &attrs) : strs(attrs.size()), list(attrs.size()) {
+        for (std::size_t i = 0; i < attrs.size(); ++i) {
+            const Attr &attr = attrs[i];
+            strs[i] = str(attr.str_);
+            list[i].name = str(attr.name_);
+            list[i].kind = attr.kind_;
+            list[i].ints = attr.ints_.data();
+            list[i].floats = attr.floats_.data();
+            list[i].strs = &strs[i];
+            list[i].len = attr.kind_ == LEDG_ATTR_INTS ? attr.ints_.size()
+                          : attr.kind_ == LEDG_ATTR_FLOATS ? attr.floats_.size() : 1;
+        }
+    }
+    Attrs(const Attrs &) = delete;
+    Attrs &operator=(const Attrs &) = delete;
+};
+
+} // namespace detail
 
 /// A graph that is being built. For one thread at a time.
 class Builder {
@@ -272,19 +306,7 @@ public:
     /// Adds a node with one output, named as the node.
     Value op(std::string_view kind, std::string_view name, const std::vector<Value> &inputs, std::int32_t dtype,
              const Dims &dims, const std::vector<Attr> &attrs = {}, std::string_view domain = {}) {
-        std::vector<ledg_str> strs(attrs.size());
-        std::vector<ledg_attr> list(attrs.size());
-        for (std::size_t i = 0; i < attrs.size(); ++i) {
-            const Attr &attr = attrs[i];
-            strs[i] = detail::str(attr.str_);
-            list[i].name = detail::str(attr.name_);
-            list[i].kind = attr.kind_;
-            list[i].ints = attr.ints_.data();
-            list[i].floats = attr.floats_.data();
-            list[i].strs = &strs[i];
-            list[i].len = attr.kind_ == LEDG_ATTR_INTS ? attr.ints_.size()
-                          : attr.kind_ == LEDG_ATTR_FLOATS ? attr.floats_.size() : 1;
-        }
+        const detail::Attrs raw(attrs);
         ledg_tensor output{};
         output.name = detail::str(name);
         output.dims = dims.data();
@@ -298,8 +320,8 @@ public:
         node.n_inputs = inputs.size();
         node.outputs = &output;
         node.n_outputs = 1;
-        node.attrs = list.data();
-        node.n_attrs = list.size();
+        node.attrs = raw.list.data();
+        node.n_attrs = raw.list.size();
         detail::Check check;
         Value id = 0;
         check(ledg_builder_op(handle_.get(), &node, &id, check));
@@ -390,6 +412,38 @@ struct Predictions {
     std::vector<ledg_status> status;
 };
 
+namespace detail {
+
+inline ledg_predict_opts raw(const PredictOptions &options) {
+    auto opts = sized<ledg_predict_opts>();
+    opts.coverage = options.coverage;
+    opts.threads = options.threads;
+    opts.flags = options.allow_unknown ? LEDG_PREDICT_UNKNOWN : 0;
+    opts.cancel = options.cancel ? options.cancel->get() : nullptr;
+    return opts;
+}
+
+/// Columns of `n` rows, into what is resized to hold them.
+inline ledg_columns columns(Predictions &p, std::size_t n) {
+    for (auto *column : {&p.latency_s, &p.lo_s, &p.hi_s, &p.known, &p.spread}) {
+        column->resize(n);
+    }
+    p.evidence.resize(n);
+    p.status.resize(n);
+    auto columns = sized<ledg_columns>();
+    columns.len = n;
+    columns.latency_s = p.latency_s.data();
+    columns.lo_s = p.lo_s.data();
+    columns.hi_s = p.hi_s.data();
+    columns.known = p.known.data();
+    columns.spread = p.spread.data();
+    columns.evidence = p.evidence.data();
+    columns.status = p.status.data();
+    return columns;
+}
+
+} // namespace detail
+
 /// What a node costs, in seconds.
 struct NodeCost {
     std::string name, op, sentence;
@@ -447,21 +501,8 @@ public:
         Lists lists(graphs, hardware, batch_sizes);
         const std::size_t n = lists.batch.n;
         Predictions p;
-        for (auto *column : {&p.latency_s, &p.lo_s, &p.hi_s, &p.known, &p.spread}) {
-            column->resize(n);
-        }
-        p.evidence.resize(n);
-        p.status.resize(n);
-        auto columns = detail::sized<ledg_columns>();
-        columns.len = n;
-        columns.latency_s = p.latency_s.data();
-        columns.lo_s = p.lo_s.data();
-        columns.hi_s = p.hi_s.data();
-        columns.known = p.known.data();
-        columns.spread = p.spread.data();
-        columns.evidence = p.evidence.data();
-        columns.status = p.status.data();
-        const auto opts = raw(options);
+        const auto columns = detail::columns(p, n);
+        const auto opts = detail::raw(options);
         detail::Check check;
         check(ledg_predict(handle_.get(), &lists.batch, &opts, &columns, check));
         return p;
@@ -472,7 +513,7 @@ public:
                                     const PredictOptions &options = {}) const {
         Lists lists(graphs, hardware, batch_sizes);
         std::vector<double> scores(lists.batch.n);
-        const auto opts = raw(options);
+        const auto opts = detail::raw(options);
         detail::Check check;
         check(ledg_rank_scores(handle_.get(), &lists.batch, &opts, scores.data(), nullptr, scores.size(), check));
         return scores;
@@ -480,7 +521,7 @@ public:
     /// Costs by node; batch 0 is the graph's own.
     std::vector<NodeCost> predict_nodes(const Graph &graph, const Hardware &hardware, std::uint64_t batch = 0,
                                         const PredictOptions &options = {}) const {
-        const auto opts = raw(options);
+        const auto opts = detail::raw(options);
         detail::Check check;
         ledg_node_costs *out = nullptr;
         check(ledg_predict_nodes(handle_.get(), graph.get(), hardware.get(), batch, &opts, &out, check));
@@ -552,15 +593,170 @@ private:
             batch.n_batch_sizes = sizes.size();
         }
     };
-    static ledg_predict_opts raw(const PredictOptions &options) {
-        auto opts = detail::sized<ledg_predict_opts>();
-        opts.coverage = options.coverage;
-        opts.threads = options.threads;
-        opts.flags = options.allow_unknown ? LEDG_PREDICT_UNKNOWN : 0;
-        opts.cancel = options.cancel ? options.cancel->get() : nullptr;
-        return opts;
-    }
     detail::Owned<ledg_model, ledg_model_free> handle_;
+};
+
+/// One change of a session's graph.
+class Edit {
+public:
+    using Dims = std::vector<std::uint64_t>;
+    /// An empty name is an optional input that is left out.
+    using Inputs = std::vector<std::string>;
+
+    static Edit attribute(std::string node, Attr attr) {
+        Edit edit(LEDG_EDIT_ATTRIBUTE);
+        edit.node_ = std::move(node);
+        edit.attrs_.push_back(std::move(attr));
+        return edit;
+    }
+    /// Shapes of other values do not follow.
+    static Edit shape(std::string value, Dims dims) {
+        Edit edit(LEDG_EDIT_SHAPE);
+        edit.value_ = std::move(value);
+        edit.dims_ = std::move(dims);
+        return edit;
+    }
+    /// Another operator with the same inputs.
+    static Edit replace(std::string node, std::string op, std::vector<Attr> attrs = {}, std::string domain = {}) {
+        Edit edit(LEDG_EDIT_REPLACE);
+        edit.node_ = std::move(node);
+        edit.op_ = std::move(op);
+        edit.attrs_ = std::move(attrs);
+        edit.domain_ = std::move(domain);
+        return edit;
+    }
+    /// Another operator with other inputs.
+    static Edit replace_with(std::string node, std::string op, Inputs inputs, std::vector<Attr> attrs = {},
+                             std::string domain = {}) {
+        Edit edit = replace(std::move(node), std::move(op), std::move(attrs), std::move(domain));
+        edit.inputs_ = std::move(inputs);
+        edit.has_inputs_ = true;
+        return edit;
+    }
+    /// A new node whose output `value` takes over the readers of `replaces`, if that is not empty.
+    static Edit insert(std::string node, std::string op, Inputs inputs, std::string value, std::int32_t dtype, Dims dims,
+                       std::string replaces = {}, std::vector<Attr> attrs = {}, std::string domain = {}) {
+        Edit edit(LEDG_EDIT_INSERT);
+        edit.node_ = std::move(node);
+        edit.op_ = std::move(op);
+        edit.inputs_ = std::move(inputs);
+        edit.has_inputs_ = true;
+        edit.value_ = std::move(value);
+        edit.dtype_ = dtype;
+        edit.dims_ = std::move(dims);
+        edit.replaces_ = std::move(replaces);
+        edit.attrs_ = std::move(attrs);
+        edit.domain_ = std::move(domain);
+        return edit;
+    }
+    static Edit remove(std::string node) {
+        Edit edit(LEDG_EDIT_REMOVE);
+        edit.node_ = std::move(node);
+        return edit;
+    }
+
+private:
+    friend class Session;
+    explicit Edit(std::int32_t kind) : kind_(kind) {}
+    std::int32_t kind_, dtype_ = 0;
+    bool has_inputs_ = false;
+    std::string node_, value_, replaces_, domain_, op_;
+    std::vector<Attr> attrs_;
+    Inputs inputs_;
+    Dims dims_;
+};
+
+/// A graph that is edited and asked about again and again, on fixed platforms. For one thread at a time.
+class Session {
+public:
+    /// Edits, applied in order; none of them is the graph as it stands.
+    using Candidate = std::vector<Edit>;
+
+    /// The graph is at batch 1; one batch size for all platforms, or one for each, or none for 1.
+    Session(const Model &model, const Graph &graph, const std::vector<const Hardware *> &hardware,
+            const std::vector<std::uint64_t> &batch_sizes = {})
+        : n_hardware_(hardware.size()) {
+        std::vector<const ledg_hw *> hw;
+        for (const Hardware *h : hardware) {
+            hw.push_back(h->get());
+        }
+        detail::Check check;
+        ledg_session *out = nullptr;
+        check(ledg_session_new(model.get(), graph.get(), hw.data(), hw.size(), batch_sizes.data(), batch_sizes.size(), &out,
+                               check));
+        handle_.reset(out);
+    }
+    /// Row c * n + h is candidate c on platform h of the n that the session has. The session's graph stays as it is.
+    Predictions predict(const std::vector<Candidate> &candidates, const PredictOptions &options = {}) {
+        Lists lists;
+        for (const Candidate &candidate : candidates) {
+            lists.add(candidate);
+        }
+        const auto raw = lists.candidates();
+        Predictions p;
+        const auto columns = detail::columns(p, candidates.size() * n_hardware_);
+        const auto opts = detail::raw(options);
+        detail::Check check;
+        check(ledg_session_predict(handle_.get(), raw.data(), raw.size(), &opts, &columns, check));
+        return p;
+    }
+    /// Adopts edits: later candidates start from the edited graph.
+    void apply(const Candidate &candidate) {
+        Lists lists;
+        lists.add(candidate);
+        detail::Check check;
+        check(ledg_session_apply(handle_.get(), lists.candidates().data(), check));
+    }
+    /// The graph as it stands.
+    Graph graph() const {
+        detail::Check check;
+        ledg_graph *out = nullptr;
+        check(ledg_session_graph(handle_.get(), &out, check));
+        return Graph(out);
+    }
+
+private:
+    /// Candidates as the C ABI takes them.
+    struct Lists {
+        std::vector<std::vector<ledg_edit>> edits;
+        std::vector<std::unique_ptr<detail::Attrs>> attrs;
+        std::vector<std::vector<ledg_str>> inputs;
+        void add(const Candidate &candidate) {
+            edits.emplace_back();
+            for (const Edit &edit : candidate) {
+                attrs.push_back(std::make_unique<detail::Attrs>(edit.attrs_));
+                inputs.emplace_back();
+                for (const std::string &name : edit.inputs_) {
+                    inputs.back().push_back(detail::str(name));
+                }
+                inputs.back().reserve(1); // not NULL: no inputs are not the inputs as they are
+                ledg_edit raw{};
+                raw.kind = edit.kind_;
+                raw.dtype = edit.dtype_;
+                raw.node = detail::str(edit.node_);
+                raw.value = detail::str(edit.value_);
+                raw.replaces = detail::str(edit.replaces_);
+                raw.domain = detail::str(edit.domain_);
+                raw.op = detail::str(edit.op_);
+                raw.attrs = attrs.back()->list.data();
+                raw.n_attrs = attrs.back()->list.size();
+                raw.inputs = edit.has_inputs_ ? inputs.back().data() : nullptr;
+                raw.n_inputs = inputs.back().size();
+                raw.dims = edit.dims_.data();
+                raw.rank = edit.dims_.size();
+                edits.back().push_back(raw);
+            }
+        }
+        std::vector<ledg_candidate> candidates() const {
+            std::vector<ledg_candidate> list;
+            for (const auto &own : edits) {
+                list.push_back(ledg_candidate{own.data(), own.size()});
+            }
+            return list;
+        }
+    };
+    std::size_t n_hardware_;
+    detail::Owned<ledg_session, ledg_session_free> handle_;
 };
 
 } // namespace ledg

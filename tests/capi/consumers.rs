@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::stage::{cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
+use crate::stage::{built, cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
 
 #[test]
 fn c_predicts_an_onnx_file_on_two_devices() {
@@ -106,6 +106,57 @@ fn rust_opens_the_library_at_run_time() {
 
 const SMALL: &str = "#include <ledg.h>\nint main(void) { return ledg_abi_check(LEDG_ABI_MAJOR, LEDG_ABI_MINOR); }\n";
 
+const FOUND: &str = r#"
+#include <ledg.h>
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv) {
+    ledg_registry *registry = NULL;
+    ledg_error *error = NULL;
+    ledg_hw *hw = NULL;
+    ledg_str spec = {argv[1], strlen(argv[1])};
+    if (argc != 2 || ledg_registry_new(&registry, NULL) != LEDG_OK) return 2;
+    if (ledg_registry_add_found(registry, &error) == LEDG_OK &&
+        ledg_registry_get(registry, spec, &hw, &error) == LEDG_OK) {
+        printf("%.*s\n", (int)ledg_hw_name(hw).len, ledg_hw_name(hw).data);
+    } else {
+        printf("refused: %.*s\n", (int)ledg_error_message(error).len, ledg_error_message(error).data);
+    }
+    ledg_error_free(error);
+    ledg_hw_free(hw);
+    ledg_registry_free(registry);
+    return 0;
+}
+"#;
+
+#[test]
+fn c_finds_plugins_where_it_asks_for_them() {
+    let folder = folder("plugins");
+    let sheet = std::fs::read_to_string(root().join("configs/hardware/nvidia/t4.toml")).unwrap();
+    let sheet = sheet.replace("nvidia-t4", "acme-one").replace(r#"aliases = ["t4", "tesla-t4"]"#, "aliases = []");
+    std::fs::create_dir_all(folder.join("acme/hardware")).unwrap();
+    std::fs::write(folder.join("acme/hardware/one.toml"), sheet).unwrap();
+    let source = folder.join("found.c");
+    std::fs::write(&source, FOUND).unwrap();
+    let program = program(&cc(), "-std=c99", &source, "found");
+    let ask = |path: &str| {
+        let mut command = Command::new(&program);
+        command.arg("acme-one:fp16").env("LEDG_PLUGIN_PATH", path).env("XDG_CONFIG_HOME", folder.join("none"));
+        stdout(&mut command)
+    };
+    // The folder of plugins, or the plugin itself.
+    for path in [folder.clone(), folder.join("acme")] {
+        assert!(ask(&path.display().to_string()).starts_with("acme-one:fp16/"));
+    }
+    assert!(ask("").starts_with("refused: unknown hardware"), "{}", ask(""));
+    assert!(
+        ask("/nowhere").starts_with("refused: plugin /nowhere: LEDG_PLUGIN_PATH names it, but"),
+        "{}",
+        ask("/nowhere")
+    );
+}
+
 #[test]
 fn pkg_config_finds_it() {
     if !has("pkg-config") {
@@ -119,6 +170,22 @@ fn pkg_config_finds_it() {
     std::fs::write(&source, SMALL).unwrap();
     run(Command::new(cc()).arg(&source).args(flags.split_whitespace()).arg("-o").arg(&executable));
     run(Command::new(&executable).env("LD_LIBRARY_PATH", prefix().join("lib")));
+}
+
+/// What `libledg.a` needs besides itself is what the pkg-config and CMake files say.
+#[test]
+fn the_static_library_links() {
+    let library = built().join("libledg.a");
+    if !library.exists() {
+        return skip("the_static_library_links", "cargo did not build libledg.a for this run");
+    }
+    let executable = folder("programs").join("build-static");
+    let include = format!("-I{}", prefix().join("include").display());
+    let mut command = Command::new(cc());
+    command.args(["-std=c99", &include]).arg(root().join("examples/c/build.c")).arg("-o").arg(&executable);
+    run(command.arg(library).args(xtask::install::STATIC_LIBS.split_whitespace()));
+    let text = stdout(Command::new(&executable).arg("rtx3090"));
+    assert!(text.contains("\ntogether"), "{text}");
 }
 
 #[test]
@@ -138,15 +205,17 @@ fn cmake_finds_it() {
     run(&mut Command::new(build.join("small")));
 }
 
-/// The client that was released with ABI 1.0, compiled with the header of then, on the library of now.
+/// Clients of every minor version, compiled with the header of then, on the library of now.
 #[test]
-fn the_client_of_abi_1_0_still_works() {
-    let first = root().join("tests/abi/1.0");
-    let executable = folder("programs").join("client-1.0");
-    let include = format!("-I{}", first.display());
-    let mut command = Command::new(cc());
-    command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(first.join("client.c"));
-    run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
-    let text = stdout(Command::new(&executable).arg(folder("skew")));
-    assert_eq!(text.trim(), "client of ABI 1.0: all is well");
+fn clients_of_older_versions_still_work() {
+    for version in ["1.0", "1.1"] {
+        let from = root().join("tests/abi").join(version);
+        let executable = folder("programs").join(format!("client-{version}"));
+        let include = format!("-I{}", from.display());
+        let mut command = Command::new(cc());
+        command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(from.join("client.c"));
+        run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
+        let text = stdout(Command::new(&executable).arg(folder("skew")));
+        assert_eq!(text.trim(), format!("client of ABI {version}: all is well"));
+    }
 }

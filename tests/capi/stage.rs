@@ -12,7 +12,7 @@ pub fn root() -> PathBuf {
 }
 
 /// The folder that holds this test's executable: cargo puts the library beside it, as a dependency of this package.
-fn built() -> PathBuf {
+pub fn built() -> PathBuf {
     let executable = std::env::current_exe().unwrap();
     executable.parent().unwrap().to_owned()
 }
@@ -66,10 +66,12 @@ pub fn cxx(test: &str) -> Option<String> {
     None
 }
 
-/// Arguments that link a program with the staged library, which it then finds by itself.
+/// Arguments that link a program with the staged library, which it then finds by itself: before the folders of
+/// `LD_LIBRARY_PATH`, as cargo lets tests search those that it builds into.
 pub fn link_arguments() -> Vec<String> {
     let lib = prefix().join("lib");
-    vec![format!("-L{}", lib.display()), "-lledg".into(), format!("-Wl,-rpath,{}", lib.display())]
+    let rpath = format!("-Wl,--disable-new-dtags,-rpath,{}", lib.display());
+    vec![format!("-L{}", lib.display()), "-lledg".into(), rpath]
 }
 
 /// Runs a command that must succeed; its output.

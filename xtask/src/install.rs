@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 /// What the static library needs of the system; `rustc --print native-static-libs` says so.
-const STATIC_LIBS: &str = "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc";
+pub const STATIC_LIBS: &str = "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc";
 
 /// Builds the library in that profile and installs it.
 pub fn build_and_install(root: &Path, prefix: &Path, release: bool) -> anyhow::Result<()> {

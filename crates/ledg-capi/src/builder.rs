@@ -7,8 +7,10 @@ use ledg_cost_model::graph::{Attr, Attrs, ConstData, DType, GraphBuilder, Limits
 use crate::error::ledg_error;
 use crate::graph::{ledg_graph, limits};
 use crate::guard;
-use crate::pointers::{check, free, give, growing, handle, handle_mut, sized_or_default, slice};
-use crate::status::{LEDG_E_INVALID, LEDG_E_LIMIT, Result, fail, ledg_status};
+use crate::pointers::{
+    bounded, check, free, growing, handle, handle_mut, list, make, sized, sized_or_default, slice, zero,
+};
+use crate::status::{Failure, LEDG_E_INVALID, LEDG_E_LIMIT, Result, fail, ledg_status};
 use crate::text::ledg_str;
 
 /// Element type: 32-bit float. Numbers are those of ONNX's `TensorProto.DataType`.
@@ -91,10 +93,9 @@ pub const LEDG_NO_VALUE: u32 = 0xFFFF_FFFF;
 /// As a rank: the shape is not known.
 pub const LEDG_RANK_UNKNOWN: usize = 0xFFFF_FFFF;
 
-/// Most dimensions of a value, attributes or inputs or outputs of a node, and bytes of a name.
-const MAX_RANK: usize = 64;
-const MAX_LIST: usize = 65_536;
-const MAX_NAME: usize = 65_536;
+/// Most dimensions of a value, and attributes or inputs or outputs of a node.
+pub(crate) const MAX_RANK: usize = 64;
+pub(crate) const MAX_LIST: usize = 65_536;
 /// Most elements of a constant or attribute.
 const MAX_ELEMENTS: usize = 1 << 20;
 
@@ -215,30 +216,12 @@ impl ledg_builder {
     }
 }
 
-fn dtype(code: i32, what: &str) -> Result<DType> {
+/// The element type of a code.
+pub(crate) fn dtype(code: i32, what: &str) -> Result<DType> {
     match DTYPES.iter().find(|(c, _)| *c == code) {
         Some((_, dtype)) => Ok(*dtype),
         None => fail(LEDG_E_INVALID, format!("`{what}`: {code} is no element type")),
     }
-}
-
-fn bounded(len: usize, most: usize, what: &str) -> Result<()> {
-    if len > most {
-        return fail(LEDG_E_LIMIT, format!("`{what}`: {len} are more than the limit of {most}"));
-    }
-    Ok(())
-}
-
-/// # Safety
-/// The header's contract of strings.
-unsafe fn name<'a>(text: ledg_str, what: &str) -> Result<&'a str> {
-    bounded(text.len, MAX_NAME, what)?;
-    // SAFETY: the caller's promise is ours.
-    let name = unsafe { text.get(what)? };
-    if name.is_empty() {
-        return fail(LEDG_E_INVALID, format!("`{what}` is empty"));
-    }
-    Ok(name)
 }
 
 /// Makes a builder of a graph of that name. `opts` may be NULL. The caller owns `*out`; free it with `ledg_builder_free`.
@@ -249,16 +232,14 @@ pub unsafe extern "C" fn ledg_builder_new(
     out: *mut *mut ledg_builder,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of structs and strings; `out` is checked.
+    // SAFETY: the header's contract of structs and strings.
     unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
+        make(out, err, || {
             let opts = sized_or_default(opts, "opts")?;
             let limits = limits(opts.max_nodes, opts.max_values)?;
-            let builder = GraphBuilder::new(name(graph_name, "name")?).with_limits(limits);
+            let builder = GraphBuilder::new(graph_name.name("name")?).with_limits(limits);
             let (values, names) = (Vec::new(), HashSet::new());
-            give(out, ledg_builder { builder, values, names, node_names: HashSet::new(), limits });
-            Ok(())
+            Ok(ledg_builder { builder, values, names, node_names: HashSet::new(), limits })
         })
     }
 }
@@ -278,10 +259,9 @@ unsafe fn declare(
     unsafe {
         let builder = handle_mut(builder, "builder")?;
         check(id, "id")?;
-        let value_name = name(value_name, "name")?;
+        let value_name = value_name.name("name")?;
         let dtype = dtype(dtype_code, "dtype")?;
-        bounded(rank, MAX_RANK, "rank")?;
-        let dims = slice(dims, rank, "dims")?;
+        let dims = list(dims, rank, MAX_RANK, "rank")?;
         builder.new_value(value_name)?;
         let value = add(&mut builder.builder, value_name, dtype, dims)?;
         id.write(builder.add(value_name, value));
@@ -384,11 +364,10 @@ pub unsafe extern "C" fn ledg_builder_op(
             let builder = handle_mut(builder, "builder")?;
             check(op, "op")?;
             check(output_ids, "output_ids")?;
-            let op: ledg_op = crate::pointers::sized(op, "op")?;
-            let node = name(op.name, "op.name")?;
-            let kind = name(op.kind, "op.kind")?;
-            bounded(op.domain.len, MAX_NAME, "op.domain")?;
-            let domain = op.domain.get("op.domain")?;
+            let op: ledg_op = sized(op, "op")?;
+            let node = op.name.name("op.name")?;
+            let kind = op.kind.name("op.kind")?;
+            let domain = op.domain.name_or_empty("op.domain")?;
             if builder.node_names.contains(node) {
                 return fail(LEDG_E_INVALID, format!("the node name `{node}` is used twice"));
             }
@@ -396,15 +375,12 @@ pub unsafe extern "C" fn ledg_builder_op(
                 let n = builder.builder.node_count();
                 return fail(LEDG_E_LIMIT, format!("there are {n} nodes already, as many as the limit"));
             }
-            bounded(op.n_inputs, MAX_LIST, "op.n_inputs")?;
-            bounded(op.n_outputs, MAX_LIST, "op.n_outputs")?;
-            bounded(op.n_attrs, MAX_LIST, "op.n_attrs")?;
             let input =
                 |&id: &u32| if id == LEDG_NO_VALUE { Ok(None) } else { builder.value(id, "op.inputs").map(Some) };
             let inputs: Vec<_> =
-                slice(op.inputs, op.n_inputs, "op.inputs")?.iter().map(input).collect::<Result<_>>()?;
-            let attrs = attributes(slice(op.attrs, op.n_attrs, "op.attrs")?)?;
-            let tensors = slice(op.outputs, op.n_outputs, "op.outputs")?;
+                list(op.inputs, op.n_inputs, MAX_LIST, "op.inputs")?.iter().map(input).collect::<Result<_>>()?;
+            let attrs = attributes(op.attrs, op.n_attrs, "op.attrs")?;
+            let tensors = list(op.outputs, op.n_outputs, MAX_LIST, "op.outputs")?;
             if tensors.is_empty() {
                 return fail(LEDG_E_INVALID, format!("node `{node}`: `op.n_outputs` is 0"));
             }
@@ -436,74 +412,77 @@ type Output<'a> = (&'a str, DType, Option<&'a [u64]>);
 unsafe fn output<'a>(builder: &ledg_builder, tensor: &ledg_tensor, before: &[Output]) -> Result<Output<'a>> {
     // SAFETY: the caller's promise is ours.
     unsafe {
-        let name = name(tensor.name, "op.outputs.name")?;
+        let name = tensor.name.name("op.outputs.name")?;
         builder.new_value(name)?;
         if before.iter().any(|(other, ..)| *other == name) {
             return fail(LEDG_E_INVALID, format!("the value name `{name}` is used twice"));
         }
-        if tensor.reserved != 0 {
-            return fail(LEDG_E_INVALID, "`op.outputs.reserved` must be zero");
-        }
+        zero(tensor.reserved as u64, "op.outputs.reserved")?;
         let dims = match tensor.rank {
             LEDG_RANK_UNKNOWN => None,
-            rank => {
-                bounded(rank, MAX_RANK, "op.outputs.rank")?;
-                Some(slice(tensor.dims, rank, "op.outputs.dims")?)
-            }
+            rank => Some(list(tensor.dims, rank, MAX_RANK, "op.outputs.dims")?),
         };
         Ok((name, dtype(tensor.dtype, "op.outputs.dtype")?, dims))
     }
 }
 
+/// Attributes from a list of them.
+///
 /// # Safety
 /// The header's contract of slices and strings.
-unsafe fn attributes(list: &[ledg_attr]) -> Result<Attrs> {
-    let mut attrs = Attrs::new();
-    for attr in list {
-        // SAFETY: the caller's promise is ours.
-        let (name, value) = unsafe { (name(attr.name, "op.attrs.name")?, attribute(attr)?) };
-        if attrs.get(name).is_some() {
-            return fail(LEDG_E_INVALID, format!("`op.attrs`: the attribute `{name}` is there twice"));
+pub(crate) unsafe fn attributes(attrs: *const ledg_attr, n_attrs: usize, what: &str) -> Result<Attrs> {
+    let mut read = Attrs::new();
+    // SAFETY: the caller's promise is ours.
+    for attr in unsafe { list(attrs, n_attrs, MAX_LIST, what)? } {
+        // SAFETY: as above.
+        let (name, value) = unsafe { attribute(attr, what)? };
+        if read.get(name).is_some() {
+            return fail(LEDG_E_INVALID, format!("`{what}`: the attribute `{name}` is there twice"));
         }
-        attrs.insert(name, value);
+        read.insert(name, value);
     }
-    Ok(attrs)
+    Ok(read)
+}
+
+/// An attribute with its name; `what` names it in messages.
+///
+/// # Safety
+/// The header's contract of slices and strings.
+pub(crate) unsafe fn attribute<'a>(attr: &ledg_attr, what: &str) -> Result<(&'a str, Attr)> {
+    // SAFETY: the caller's promise is ours.
+    unsafe { attribute_value(attr).and_then(|value| Ok((attr.name.name("name")?, value))) }
+        .map_err(|f| Failure { message: format!("in `{what}`: {}", f.message), ..f })
 }
 
 /// # Safety
 /// The header's contract of slices and strings.
-unsafe fn attribute(attr: &ledg_attr) -> Result<Attr> {
-    bounded(attr.len, MAX_ELEMENTS, "op.attrs.len")?;
-    if attr.reserved != 0 {
-        return fail(LEDG_E_INVALID, "`op.attrs.reserved` must be zero");
-    }
+unsafe fn attribute_value(attr: &ledg_attr) -> Result<Attr> {
+    zero(attr.reserved as u64, "reserved")?;
     if matches!(attr.kind, LEDG_ATTR_INT | LEDG_ATTR_FLOAT | LEDG_ATTR_STR) && attr.len != 1 {
-        return fail(
-            LEDG_E_INVALID,
-            format!("`op.attrs.len` is {}, an attribute of that kind has one element", attr.len),
-        );
+        return fail(LEDG_E_INVALID, format!("`len` is {}, an attribute of that kind has one element", attr.len));
     }
     // SAFETY: the caller's promise is ours.
     unsafe {
+        let ints = || list(attr.ints, attr.len, MAX_ELEMENTS, "ints");
         let floats = || {
-            let floats = slice(attr.floats, attr.len, "op.attrs.floats")?;
+            let floats = list(attr.floats, attr.len, MAX_ELEMENTS, "floats")?;
             match floats.iter().find(|x| !x.is_finite()) {
-                Some(x) => fail(LEDG_E_INVALID, format!("`op.attrs.floats`: {x} is not finite")),
+                Some(x) => fail(LEDG_E_INVALID, format!("`floats`: {x} is not finite")),
                 None => Ok(floats.to_vec()),
             }
         };
         let strs = || {
-            let strs = slice(attr.strs, attr.len, "op.attrs.strs")?;
-            strs.iter().map(|s| Ok(s.get("op.attrs.strs")?.to_owned())).collect::<Result<Vec<String>>>()
+            let strs = list(attr.strs, attr.len, MAX_ELEMENTS, "strs")?;
+            strs.iter().map(|s| Ok(s.get("strs")?.to_owned())).collect::<Result<Vec<String>>>()
         };
         Ok(match attr.kind {
-            LEDG_ATTR_INT => Attr::Int(slice(attr.ints, 1, "op.attrs.ints")?[0]),
+            LEDG_ATTR_INT => Attr::Int(ints()?[0]),
             LEDG_ATTR_FLOAT => Attr::Float(floats()?[0]),
             LEDG_ATTR_STR => Attr::Str(strs()?.swap_remove(0)),
-            LEDG_ATTR_INTS => Attr::Ints(slice(attr.ints, attr.len, "op.attrs.ints")?.to_vec()),
+            LEDG_ATTR_INTS => Attr::Ints(ints()?.to_vec()),
             LEDG_ATTR_FLOATS => Attr::Floats(floats()?),
             LEDG_ATTR_STRS => Attr::Strs(strs()?),
-            other => return fail(LEDG_E_INVALID, format!("`op.attrs.kind`: {other} is no LEDG_ATTR_*")),
+            other => return fail(LEDG_E_INVALID, format!("`kind`: {other} is no LEDG_ATTR_*")),
         })
     }
 }
@@ -534,13 +513,11 @@ pub unsafe extern "C" fn ledg_builder_finish(
     out: *mut *mut ledg_graph,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles; `out` is checked.
+    // SAFETY: the header's contract of handles.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let builder = handle(builder, "builder")?;
-            check(out, "out")?;
-            give(out, ledg_graph::new(builder.builder.clone().finish()?));
-            Ok(())
+            Ok(ledg_graph::new(builder.builder.clone().finish()?))
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::ledg_error;
 use crate::guard;
-use crate::pointers::{check, free, give};
+use crate::pointers::{free, make};
 use crate::status::{LEDG_E_CANCELLED, Result, fail, ledg_status};
 
 /// A flag that ends predictions early. Any thread may set it while others are inside `ledg_predict`.
@@ -25,14 +25,8 @@ impl ledg_cancel {
 /// Makes a flag that is not set. The caller owns `*out`; free it with `ledg_cancel_free` when no call uses it any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_cancel_new(out: *mut *mut ledg_cancel, err: *mut *mut ledg_error) -> ledg_status {
-    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
-    unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            give(out, ledg_cancel { requested: AtomicBool::new(false) });
-            Ok(())
-        })
-    }
+    // SAFETY: the header's contract of outputs.
+    unsafe { make(out, err, || Ok(ledg_cancel { requested: AtomicBool::new(false) })) }
 }
 
 /// Sets the flag: calls that were given it return `LEDG_E_CANCELLED` within the time of a few predictions, and calls that are

@@ -2,10 +2,9 @@
 
 use crate::error::ledg_error;
 use crate::graph::ledg_graph;
-use crate::guard;
 use crate::model::ledg_model;
-use crate::pointers::{check, give, handle};
-use crate::status::{Failure, LEDG_E_INTERNAL, LEDG_E_INVALID, fail, ledg_status};
+use crate::pointers::{bits, handle, make};
+use crate::status::{Failure, LEDG_E_INTERNAL, ledg_status};
 use crate::text::ledg_string;
 
 /// In the flags of `ledg_explain`: JSON in place of text, with all nodes and neighbours.
@@ -24,14 +23,11 @@ pub unsafe extern "C" fn ledg_explain(
     out: *mut *mut ledg_string,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles; `out` is checked.
+    // SAFETY: the header's contract of handles.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let (model, graph) = (handle(model, "model")?, handle(graph, "graph")?);
-            check(out, "out")?;
-            if flags & !(LEDG_EXPLAIN_JSON | LEDG_EXPLAIN_MASKS) != 0 {
-                return fail(LEDG_E_INVALID, format!("`flags` is {flags:#x}, which has bits that mean nothing"));
-            }
+            bits(flags, LEDG_EXPLAIN_JSON | LEDG_EXPLAIN_MASKS, "flags")?;
             let described = model.model.describer().describe(&graph.graph)?;
             let text = if flags & LEDG_EXPLAIN_JSON != 0 {
                 let internal = |e: serde_json::Error| Failure { code: LEDG_E_INTERNAL, message: e.to_string() };
@@ -46,8 +42,7 @@ pub unsafe extern "C" fn ledg_explain(
                 }
                 text
             };
-            give(out, ledg_string::new(text)?);
-            Ok(())
+            ledg_string::new(text)
         })
     }
 }

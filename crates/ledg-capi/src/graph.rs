@@ -12,7 +12,7 @@ use crate::error::ledg_error;
 use crate::guard;
 use crate::log::{LEDG_LOG_WARN, say};
 use crate::model::ledg_model;
-use crate::pointers::{check, free, give, growing, handle, sized_or_default, slice};
+use crate::pointers::{check, check_column, free, growing, handle, make, sized_or_default, slice, zero};
 use crate::status::{Failure, LEDG_E_GRAPH, LEDG_E_INVALID, LEDG_E_LIMIT, LEDG_E_SYMBOL, Result, fail, ledg_status};
 use crate::text::{ledg_str, ledg_string};
 
@@ -127,7 +127,7 @@ impl ledg_graph_opts {
             LEDG_UNKNOWN_KEEP => UnknownPolicy::Report,
             other => return fail(LEDG_E_INVALID, format!("`opts.unknown` is {other}, it must be a LEDG_UNKNOWN_*")),
         };
-        self.no_reserved()?;
+        zero(self.reserved.into(), "opts.reserved")?;
         // SAFETY: the caller's promise is ours.
         let (names, sizes) = unsafe {
             let names = slice(self.symbols, self.n_symbols, "opts.symbols")?;
@@ -153,22 +153,16 @@ impl ledg_graph_opts {
         if self.n_symbols > 0 {
             return fail(LEDG_E_SYMBOL, "`opts.symbols`: sizes in a JSON graph are fixed, there is no symbol to bind");
         }
-        self.no_reserved()?;
+        zero(self.reserved.into(), "opts.reserved")?;
         let most = if self.max_bytes > 0 { self.max_bytes } else { MAX_JSON_BYTES };
         if text.len() as u64 > most {
             return fail(LEDG_E_LIMIT, format!("`text`: {} bytes are more than the limit of {most}", text.len()));
         }
         limits(self.max_nodes, self.max_values)
     }
-
-    fn no_reserved(&self) -> Result<()> {
-        if self.reserved != 0 {
-            return fail(LEDG_E_INVALID, "`opts.reserved` must be zero");
-        }
-        Ok(())
-    }
 }
 
+/// The graph, after telling the log what its reading rests on.
 fn imported(imported: Imported) -> ledg_graph {
     for unknown in &imported.unknown {
         say(LEDG_LOG_WARN, || {
@@ -199,23 +193,15 @@ pub unsafe extern "C" fn ledg_graph_from_onnx(
     out: *mut *mut ledg_graph,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of slices, structs and strings; `out` is checked.
+    // SAFETY: the header's contract of slices, structs and strings.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             check(data, "data")?;
-            check(out, "out")?;
             let options = sized_or_default(opts, "opts")?.onnx()?;
             let name = name.get("name")?;
             let bytes = slice(data, len, "data")?;
-            give(
-                out,
-                imported(onnx::import_bytes(
-                    if name.is_empty() { "(bytes)" } else { name },
-                    bytes.to_vec().into(),
-                    &options,
-                )?),
-            );
-            Ok(())
+            let name = if name.is_empty() { "(bytes)" } else { name };
+            Ok(imported(onnx::import_bytes(name, bytes.to_vec().into(), &options)?))
         })
     }
 }
@@ -228,13 +214,11 @@ pub unsafe extern "C" fn ledg_graph_from_onnx_file(
     out: *mut *mut ledg_graph,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of structs and strings; `out` is checked.
+    // SAFETY: the header's contract of structs and strings.
     unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
+        make(out, err, || {
             let options = sized_or_default(opts, "opts")?.onnx()?;
-            give(out, imported(onnx::import_file(Path::new(path.get("path")?), &options)?));
-            Ok(())
+            Ok(imported(onnx::import_file(Path::new(path.get("path")?), &options)?))
         })
     }
 }
@@ -248,14 +232,12 @@ pub unsafe extern "C" fn ledg_graph_from_json(
     out: *mut *mut ledg_graph,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of structs and strings; `out` is checked.
+    // SAFETY: the header's contract of structs and strings.
     unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
+        make(out, err, || {
             let text = text.get("text")?;
             let limits = sized_or_default(opts, "opts")?.json(text)?;
-            give(out, ledg_graph::new(Graph::from_json(text, limits)?));
-            Ok(())
+            Ok(ledg_graph::new(Graph::from_json(text, limits)?))
         })
     }
 }
@@ -267,13 +249,11 @@ pub unsafe extern "C" fn ledg_graph_to_json(
     out: *mut *mut ledg_string,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles; `out` is checked.
+    // SAFETY: the header's contract of handles.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let graph = handle(graph, "graph")?;
-            check(out, "out")?;
-            give(out, ledg_string::new(graph.graph.to_json()?)?);
-            Ok(())
+            ledg_string::new(graph.graph.to_json()?)
         })
     }
 }
@@ -287,13 +267,11 @@ pub unsafe extern "C" fn ledg_graph_with_batch(
     out: *mut *mut ledg_graph,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles; `out` is checked.
+    // SAFETY: the header's contract of handles.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let graph = handle(graph, "graph")?;
-            check(out, "out")?;
-            give(out, ledg_graph::new(graph.graph.rescale_batch(batch)?));
-            Ok(())
+            Ok(ledg_graph::new(graph.graph.rescale_batch(batch)?))
         })
     }
 }
@@ -359,11 +337,8 @@ pub unsafe extern "C" fn ledg_graph_coverage(
     unsafe {
         guard::call(err, || {
             let (model, graph) = (handle(model, "model")?, handle(graph, "graph")?);
-            for (place, what) in [(share.cast::<u64>(), "share"), (n_unknown.cast(), "n_unknown")] {
-                if !place.is_null() {
-                    check(place, what)?;
-                }
-            }
+            check_column(share, "share")?;
+            check_column(n_unknown, "n_unknown")?;
             let prepared = graph.prepared(model)?;
             let nodes = &prepared.described().nodes;
             let unknown = nodes.iter().filter(|n| !n.known).count();

@@ -1,30 +1,24 @@
 //! The registry of hardware, plugins, and single platforms.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
 
-use ledg_cost_model::template::TemplateSet;
-use ledg_cost_model::{HardwareRegistry, Platform};
+use ledg_cost_model::{HardwareRegistry, Platform, Plugins};
 
 use crate::error::ledg_error;
 use crate::guard;
-use crate::pointers::{check, free, give, handle, handle_mut};
-use crate::status::{Failure, LEDG_E_IO, LEDG_E_LIMIT, LEDG_E_PARSE, Result, fail, ledg_status};
+use crate::pointers::{free, handle, handle_mut, make};
+use crate::status::{Failure, LEDG_E_PARSE, Result, ledg_status};
 use crate::text::ledg_str;
-
-/// Most bytes and number of template files of one folder.
-const MAX_TEMPLATE_BYTES: u64 = 1 << 20;
-const MAX_TEMPLATE_FILES: usize = 1000;
 
 /// Hardware by name: the built-in data sheets and those of plugins, with the plugins' operator templates. While it is
 /// only read any number of threads may use it; adding needs it for one thread alone.
 #[allow(non_camel_case_types)]
 #[derive(Clone)]
 pub struct ledg_registry {
-    pub(crate) hardware: HardwareRegistry,
-    /// Templates of plugins: origin and text.
-    pub(crate) templates: Vec<(String, String)>,
+    pub(crate) plugins: Plugins,
     names: Vec<CString>,
 }
 
@@ -38,82 +32,37 @@ pub struct ledg_hw {
 
 impl ledg_registry {
     fn builtin() -> Self {
-        let mut registry =
-            ledg_registry { hardware: HardwareRegistry::builtin(), templates: Vec::new(), names: Vec::new() };
+        let mut registry = ledg_registry { plugins: Plugins::new(), names: Vec::new() };
         registry.list();
         registry
     }
 
     fn list(&mut self) {
-        self.names = self.hardware.devices().filter_map(|d| CString::new(d.name.as_str()).ok()).collect();
+        self.names = self.plugins.hardware.devices().filter_map(|d| CString::new(d.name.as_str()).ok()).collect();
     }
 
-    fn add_templates(&mut self, files: Vec<(String, String)>) -> Result<()> {
-        let mut set = TemplateSet::builtin()?;
-        for (origin, text) in self.templates.iter().chain(&files) {
-            set = set.with_toml(origin, text)?;
-        }
-        self.templates.extend(files);
+    /// Adds all of something or, on an error, nothing.
+    fn grow(&mut self, add: impl FnOnce(&mut Plugins) -> Result<()>) -> Result<()> {
+        let mut grown = self.clone();
+        add(&mut grown.plugins)?;
+        grown.list();
+        *self = grown;
         Ok(())
     }
-
-    fn add_dir(&mut self, dir: &Path) -> Result<()> {
-        let (hardware, templates) = (dir.join("hardware"), dir.join("templates"));
-        if !hardware.is_dir() && !templates.is_dir() {
-            return Ok(self.hardware.add_dir(dir)?);
-        }
-        if hardware.is_dir() {
-            self.hardware.add_dir(&hardware)?;
-        }
-        if templates.is_dir() {
-            self.add_templates(read_templates(&templates)?)?;
-        }
-        Ok(())
-    }
-}
-
-fn read_templates(dir: &Path) -> Result<Vec<(String, String)>> {
-    let failed =
-        |path: &Path, e: std::io::Error| Failure { code: LEDG_E_IO, message: format!("{}: {e}", path.display()) };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(|e| failed(dir, e))? {
-        let path = entry.map_err(|e| failed(dir, e))?.path();
-        if path.extension().is_some_and(|e| e == "toml") {
-            paths.push(path);
-        }
-        if paths.len() > MAX_TEMPLATE_FILES {
-            return fail(LEDG_E_LIMIT, format!("{}: more than {MAX_TEMPLATE_FILES} files", dir.display()));
-        }
-    }
-    paths.sort();
-    let read = |path: &std::path::PathBuf| {
-        let size = std::fs::metadata(path).map_err(|e| failed(path, e))?.len();
-        if size > MAX_TEMPLATE_BYTES {
-            return fail(LEDG_E_LIMIT, format!("{}: larger than {MAX_TEMPLATE_BYTES} bytes", path.display()));
-        }
-        Ok((path.display().to_string(), std::fs::read_to_string(path).map_err(|e| failed(path, e))?))
-    };
-    paths.iter().map(read).collect()
 }
 
 impl ledg_hw {
-    fn new(platform: Platform) -> Result<Self> {
+    fn new(platform: Platform) -> Self {
         let name = CString::new(platform.to_string()).unwrap_or_default();
-        Ok(ledg_hw { platform: Arc::new(platform), name })
+        ledg_hw { platform: Arc::new(platform), name }
     }
 }
 
 /// Makes a registry that holds the built-in hardware. The caller owns `*out`; free it with `ledg_registry_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_new(out: *mut *mut ledg_registry, err: *mut *mut ledg_error) -> ledg_status {
-    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
-    unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            give(out, ledg_registry::builtin());
-            Ok(())
-        })
-    }
+    // SAFETY: the header's contract of outputs.
+    unsafe { make(out, err, || Ok(ledg_registry::builtin())) }
 }
 
 /// Adds a plugin's folder: `hardware/` with data sheets (`*.toml`, subfolders included) and `templates/` with operator
@@ -130,11 +79,25 @@ pub unsafe extern "C" fn ledg_registry_add_dir(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            let mut grown = registry.clone();
-            grown.add_dir(Path::new(path.get("path")?))?;
-            grown.list();
-            *registry = grown;
-            Ok(())
+            registry.grow(|plugins| Ok(plugins.add_dir(Path::new(path.get("path")?))?))
+        })
+    }
+}
+
+/// Adds the plugins that the environment variable `LEDG_PLUGIN_PATH` names (folders, separated as in `PATH`; each is a plugin or
+/// holds plugins), then those of the user's folder (`ledg/plugins` in the folder of configurations, `~/.config` on most
+/// systems). None is found unless this is called. All of them are added or, on an error, none; a plugin that was added
+/// before is not added again. Since ABI 1.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_registry_add_found(
+    registry: *mut ledg_registry,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles.
+    unsafe {
+        guard::call(err, || {
+            let registry = handle_mut(registry, "registry")?;
+            registry.grow(|plugins| Ok(plugins.add_found()?))
         })
     }
 }
@@ -151,11 +114,7 @@ pub unsafe extern "C" fn ledg_registry_add_toml(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            let mut grown = registry.clone();
-            grown.hardware.add_toml_str(origin.get("origin")?, text.get("text")?)?;
-            grown.list();
-            *registry = grown;
-            Ok(())
+            registry.grow(|plugins| Ok(plugins.hardware.add_toml_str(origin.get("origin")?, text.get("text")?)?))
         })
     }
 }
@@ -173,7 +132,8 @@ pub unsafe extern "C" fn ledg_registry_add_templates(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            registry.add_templates(vec![(origin.get("origin")?.to_owned(), text.get("text")?.to_owned())])
+            let file = (origin.get("origin")?.to_owned(), text.get("text")?.to_owned());
+            Ok(registry.plugins.add_templates(vec![file])?)
         })
     }
 }
@@ -206,14 +166,11 @@ pub unsafe extern "C" fn ledg_registry_get(
     out: *mut *mut ledg_hw,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    // SAFETY: the header's contract of handles and strings.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let registry = handle(registry, "registry")?;
-            check(out, "out")?;
-            let hw = ledg_hw::new(registry.hardware.resolve(spec.get("spec")?)?)?;
-            give(out, hw);
-            Ok(())
+            Ok(ledg_hw::new(registry.plugins.hardware.resolve(spec.get("spec")?)?))
         })
     }
 }
@@ -223,6 +180,18 @@ pub unsafe extern "C" fn ledg_registry_get(
 pub unsafe extern "C" fn ledg_registry_free(registry: *mut ledg_registry) {
     // SAFETY: NULL or a registry that this library made and the caller frees once, by the contract of handles.
     unsafe { free(registry) }
+}
+
+/// The hardware of a registry, or the built-in hardware for NULL.
+///
+/// # Safety
+/// The header's contract of handles.
+pub(crate) unsafe fn or_builtin<'a>(registry: *const ledg_registry) -> Result<Cow<'a, HardwareRegistry>> {
+    if registry.is_null() {
+        return Ok(Cow::Owned(HardwareRegistry::builtin()));
+    }
+    // SAFETY: the caller's promise is ours.
+    Ok(Cow::Borrowed(unsafe { &handle(registry, "registry")?.plugins.hardware }))
 }
 
 #[derive(serde::Deserialize)]
@@ -241,14 +210,10 @@ pub unsafe extern "C" fn ledg_hw_from_toml(
     out: *mut *mut ledg_hw,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    // SAFETY: the header's contract of handles and strings.
     unsafe {
-        guard::call(err, || {
-            let mut hardware = match registry.is_null() {
-                true => HardwareRegistry::builtin(),
-                false => handle(registry, "registry")?.hardware.clone(),
-            };
-            check(out, "out")?;
+        make(out, err, || {
+            let mut hardware = or_builtin(registry)?.into_owned();
             let (text, runtime) = (text.get("text")?, runtime.get("runtime")?);
             hardware.add_toml_str("(text)", text)?;
             let name = toml::from_str::<Named>(text).map_err(|_| Failure {
@@ -256,8 +221,7 @@ pub unsafe extern "C" fn ledg_hw_from_toml(
                 message: "`text`: it is no data sheet of a device: it has no `name`".into(),
             })?;
             let spec = if runtime.is_empty() { name.name } else { format!("{}:{runtime}", name.name) };
-            give(out, ledg_hw::new(hardware.resolve(&spec)?)?);
-            Ok(())
+            Ok(ledg_hw::new(hardware.resolve(&spec)?))
         })
     }
 }

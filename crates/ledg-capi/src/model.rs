@@ -10,7 +10,7 @@ use ledg_cost_model::template::TemplateSet;
 use crate::error::ledg_error;
 use crate::guard;
 use crate::hardware::ledg_registry;
-use crate::pointers::{check, free, give, growing, handle, slice, struct_size, write_sized};
+use crate::pointers::{check, free, growing, handle, make, slice, struct_size, write_sized};
 use crate::status::{Result, ledg_status};
 use crate::text::ledg_str;
 
@@ -20,7 +20,8 @@ pub const LEDG_CAP_PREDICT: u64 = 1 << 0;
 pub const LEDG_CAP_NODES: u64 = 1 << 1;
 /// Capability: calibration to measured records.
 pub const LEDG_CAP_CALIBRATE: u64 = 1 << 2;
-/// Capability: sessions that cost local rewrites of a graph. Reserved; this version does not have it.
+/// Capability: sessions that cost local edits of a graph, since ABI 1.1. A model with another readout than the default's does
+/// not have it.
 pub const LEDG_CAP_DELTA: u64 = 1 << 3;
 /// Capability: training on records as they come. Reserved; this version does not have it.
 pub const LEDG_CAP_UPDATE: u64 = 1 << 4;
@@ -77,13 +78,11 @@ growing!(ledg_model_info, date);
 /// handle of its own. The caller owns `*out`; free it with `ledg_model_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_default(out: *mut *mut ledg_model, err: *mut *mut ledg_error) -> ledg_status {
-    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
+    // SAFETY: the header's contract of outputs.
     unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
+        make(out, err, || {
             let model = CostModel::default_model()?;
-            give(out, ledg_model::new(Arc::clone(&model), model));
-            Ok(())
+            Ok(ledg_model::new(Arc::clone(&model), model))
         })
     }
 }
@@ -96,14 +95,8 @@ pub unsafe extern "C" fn ledg_model_load(
     out: *mut *mut ledg_model,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of strings; `out` is checked.
-    unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            give(out, ledg_model::own(CostModel::load(Path::new(path.get("path")?))?));
-            Ok(())
-        })
-    }
+    // SAFETY: the header's contract of strings.
+    unsafe { make(out, err, || Ok(ledg_model::own(CostModel::load(Path::new(path.get("path")?))?))) }
 }
 
 /// Loads a model's bundle from memory, which may be freed afterwards. Else as `ledg_model_load`.
@@ -114,14 +107,12 @@ pub unsafe extern "C" fn ledg_model_load_bytes(
     out: *mut *mut ledg_model,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of slices; `out` is checked.
+    // SAFETY: the header's contract of slices.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             check(data, "data")?;
-            check(out, "out")?;
             let bytes = slice(data, len, "data")?;
-            give(out, ledg_model::own(CostModel::from_bytes(bytes, "(bytes)", TemplateSet::builtin()?)?));
-            Ok(())
+            Ok(ledg_model::own(CostModel::from_bytes(bytes, "(bytes)", TemplateSet::builtin()?)?))
         })
     }
 }
@@ -146,14 +137,11 @@ pub unsafe extern "C" fn ledg_model_with_plugins(
     out: *mut *mut ledg_model,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles; `out` is checked.
+    // SAFETY: the header's contract of handles.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let (model, registry) = (handle(model, "model")?, handle(registry, "registry")?);
-            check(out, "out")?;
-            let files = registry.templates.iter().map(|(origin, text)| (origin.as_str(), text.as_str()));
-            give(out, ledg_model::own(model.model.with_templates(files)?));
-            Ok(())
+            Ok(ledg_model::own(registry.plugins.extend(&model.model)?))
         })
     }
 }
@@ -178,13 +166,13 @@ pub unsafe extern "C" fn ledg_model_get_info(
 
 fn describe(model: &ledg_model) -> Result<ledg_model_info> {
     let header = model.model.header();
-    let by_node = match header.predictor.readout {
-        ledg_cost_model::predictor::Readout::Sum => LEDG_CAP_NODES,
+    let by_readout = match header.predictor.readout {
+        ledg_cost_model::predictor::Readout::Sum => LEDG_CAP_NODES | LEDG_CAP_DELTA,
         ledg_cost_model::predictor::Readout::Paper => 0,
     };
     Ok(ledg_model_info {
         struct_size: size_of::<ledg_model_info>(),
-        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | by_node,
+        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | by_readout,
         members: header.members as u64,
         graphs: header.provenance.graphs as u64,
         records: header.provenance.records as u64,

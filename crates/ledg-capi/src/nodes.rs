@@ -7,9 +7,9 @@ use crate::graph::ledg_graph;
 use crate::guard;
 use crate::hardware::ledg_hw;
 use crate::model::ledg_model;
-use crate::pointers::{check, free, give, growing, handle, sized, sized_or_default};
-use crate::predict::{Question, answer, check_column, ledg_predict_opts, prepare};
-use crate::status::{Failure, LEDG_E_INTERNAL, LEDG_E_INVALID, LEDG_E_MODEL, Result, fail, ledg_status};
+use crate::pointers::{check, check_column, free, growing, handle, make, room, sized, sized_or_default};
+use crate::predict::{Question, answer, ledg_predict_opts, prepare};
+use crate::status::{Failure, LEDG_E_INTERNAL, LEDG_E_MODEL, Result, fail, ledg_status};
 use crate::text::ledg_str;
 
 /// What the nodes of a graph cost on a platform. Rows are what is executed: fused nodes make one row, views and what folds into
@@ -65,12 +65,11 @@ pub unsafe extern "C" fn ledg_predict_nodes(
     out: *mut *mut ledg_node_costs,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles and structs; `out` is checked.
+    // SAFETY: the header's contract of handles and structs.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let (model, graph, hw) = (handle(model, "model")?, handle(graph, "graph")?, handle(hw, "hw")?);
             let manner = sized_or_default(opts, "opts")?.manner(true)?;
-            check(out, "out")?;
             let question = Question { graph, hw, batch: (batch > 0).then_some(batch) };
             let estimate = answer(model, &[question], &manner)?.swap_remove(0)?;
             let described = prepare(model, graph, manner.unknown)?;
@@ -97,8 +96,7 @@ pub unsafe extern "C" fn ledg_predict_nodes(
                 })
             };
             let rows = estimate.nodes.into_iter().map(row).collect::<Result<_>>()?;
-            give(out, ledg_node_costs { rows });
-            Ok(())
+            Ok(ledg_node_costs { rows })
         })
     }
 }
@@ -178,9 +176,7 @@ pub unsafe extern "C" fn ledg_node_costs_columns(
             let costs = handle(costs, "costs")?;
             let columns = sized(columns, "columns")?;
             let n = costs.rows.len();
-            if columns.len < n {
-                return fail(LEDG_E_INVALID, format!("`columns.len` is {}, there are {n} rows", columns.len));
-            }
+            room(columns.len, n, "columns.len")?;
             let numbers: [Column; 5] = [
                 (columns.latency_s, "columns.latency_s", |c| c.latency_s),
                 (columns.compute_s, "columns.compute_s", |c| c.compute_s),

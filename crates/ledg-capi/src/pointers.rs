@@ -3,8 +3,9 @@
 //! What can be checked of a pointer is: NULL, alignment, and that a length can be one. Whether it points to what the header
 //! says is the caller's promise.
 
+use crate::error::ledg_error;
 use crate::guard;
-use crate::status::{LEDG_E_INVALID, LEDG_E_LIMIT, LEDG_E_NULL, LEDG_E_STRUCT_SIZE, Result, fail};
+use crate::status::{LEDG_E_INVALID, LEDG_E_LIMIT, LEDG_E_NULL, LEDG_E_STRUCT_SIZE, Result, fail, ledg_status};
 
 /// A struct that may grow: it starts with `size_t struct_size`, holds plain data, and all zeros is a value of it.
 ///
@@ -88,6 +89,61 @@ pub(crate) unsafe fn slice<'a, T>(data: *const T, len: usize, what: &str) -> Res
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
+/// A list whose length is bounded.
+///
+/// # Safety
+/// As [`slice`].
+pub(crate) unsafe fn list<'a, T>(data: *const T, len: usize, most: usize, what: &str) -> Result<&'a [T]> {
+    bounded(len, most, what)?;
+    // SAFETY: the caller's promise is ours.
+    unsafe { slice(data, len, what) }
+}
+
+/// Refuses more than a limit.
+pub(crate) fn bounded(len: usize, most: usize, what: &str) -> Result<()> {
+    if len > most {
+        return fail(LEDG_E_LIMIT, format!("`{what}`: {len} are more than the limit of {most}"));
+    }
+    Ok(())
+}
+
+/// Refuses a reserved field that is set.
+pub(crate) fn zero(reserved: u64, what: &str) -> Result<()> {
+    if reserved != 0 {
+        return fail(LEDG_E_INVALID, format!("`{what}` must be zero"));
+    }
+    Ok(())
+}
+
+/// Refuses bits that mean nothing.
+pub(crate) fn bits(flags: u32, meaningful: u32, what: &str) -> Result<()> {
+    if flags & !meaningful != 0 {
+        return fail(LEDG_E_INVALID, format!("`{what}` is {flags:#x}, which has bits that mean nothing"));
+    }
+    Ok(())
+}
+
+/// Refuses a count other than 1 or `n`; 0 is fine if a list may be left out.
+pub(crate) fn one_or_each(count: usize, n: usize, optional: bool, what: &str) -> Result<()> {
+    if count != 1 && count != n && !(count == 0 && optional) {
+        return fail(LEDG_E_INVALID, format!("`{what}` is {count}, it must be 1 or {n}"));
+    }
+    Ok(())
+}
+
+/// Refuses columns without room for all rows.
+pub(crate) fn room(len: usize, n_rows: usize, what: &str) -> Result<()> {
+    if len < n_rows {
+        return fail(LEDG_E_INVALID, format!("`{what}` is {len}, there are {n_rows} rows"));
+    }
+    Ok(())
+}
+
+/// A place of results that may be left out: NULL or aligned.
+pub(crate) fn check_column<T>(column: *const T, what: &str) -> Result<()> {
+    if column.is_null() { Ok(()) } else { check(column, what) }
+}
+
 /// Reads a growing struct: what an old caller does not have is zero, what this library does not know must be zero.
 ///
 /// # Safety
@@ -159,19 +215,29 @@ pub(crate) unsafe fn write_sized<T: Growing>(pointer: *mut T, value: &T, size: u
     }
 }
 
-/// Hands a new object to the caller. `check` was called on the place.
+/// Runs a call that makes an object and hands it to the caller, who frees it with [`free`].
 ///
 /// # Safety
-/// `place` is valid for a write.
-pub(crate) unsafe fn give<T>(place: *mut *mut T, value: T) {
-    // SAFETY: the caller's promise is ours.
-    unsafe { place.write(Box::into_raw(Box::new(value))) };
+/// `place` is NULL or valid for a write; `error` as in [`guard::call`].
+pub(crate) unsafe fn make<T>(
+    place: *mut *mut T,
+    error: *mut *mut ledg_error,
+    body: impl FnOnce() -> Result<T>,
+) -> ledg_status {
+    // SAFETY: the caller's promise is ours; the place is checked before anything is made.
+    unsafe {
+        guard::call(error, || {
+            check(place, "out")?;
+            place.write(Box::into_raw(Box::new(body()?)));
+            Ok(())
+        })
+    }
 }
 
 /// Frees an object; NULL is fine.
 ///
 /// # Safety
-/// NULL, or from [`give`] and not freed before.
+/// NULL, or from [`make`] and not freed before.
 pub(crate) unsafe fn free<T>(pointer: *mut T) {
     guard::value((), || {
         if !pointer.is_null() {

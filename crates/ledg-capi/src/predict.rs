@@ -12,10 +12,11 @@ use crate::guard;
 use crate::hardware::ledg_hw;
 use crate::log::{LEDG_LOG_WARN, say};
 use crate::model::ledg_model;
-use crate::pointers::{check, growing, handle, sized, sized_or_default, slice};
+use crate::pointers::{
+    bits, bounded, check, check_column, growing, handle, one_or_each, room, sized, sized_or_default, slice,
+};
 use crate::status::{
-    Failure, LEDG_E_INTERNAL, LEDG_E_INTERVAL, LEDG_E_INVALID, LEDG_E_LIMIT, LEDG_E_UNKNOWN_OP, LEDG_OK, Result, fail,
-    ledg_status,
+    Failure, LEDG_E_INTERNAL, LEDG_E_INTERVAL, LEDG_E_LIMIT, LEDG_E_UNKNOWN_OP, LEDG_OK, Result, fail, ledg_status,
 };
 
 /// In `ledg_predict_opts.flags`: estimate operators that no template covers by the sizes of their tensors, and report them in the
@@ -28,7 +29,7 @@ pub const LEDG_EVIDENCE_TRAINING: u8 = 1 << 0;
 pub const LEDG_EVIDENCE_CALIBRATION: u8 = 1 << 1;
 
 /// Most rows of a batch.
-const MAX_ROWS: usize = 1 << 24;
+pub(crate) const MAX_ROWS: usize = 1 << 24;
 /// Most threads of a call.
 const MAX_THREADS: u32 = 1024;
 /// Rows of a graph that are answered together: between two looks at the cancellation flag.
@@ -104,10 +105,9 @@ pub struct ledg_columns {
 growing!(ledg_columns, status);
 
 impl ledg_columns {
-    fn check(&self, n: usize) -> Result<()> {
-        if self.len < n {
-            return fail(LEDG_E_INVALID, format!("`columns.len` is {}, the batch has {n} rows", self.len));
-        }
+    /// Refuses columns that cannot take `n` rows.
+    pub(crate) fn check(&self, n: usize) -> Result<()> {
+        room(self.len, n, "columns.len")?;
         let numbers = [
             ("columns.latency_s", self.latency_s),
             ("columns.lo_s", self.lo_s),
@@ -123,7 +123,7 @@ impl ledg_columns {
 
     /// # Safety
     /// Every column is NULL or has room for the row.
-    unsafe fn write(&self, row: usize, answer: &Result<Estimate>) {
+    pub(crate) unsafe fn write(&self, row: usize, answer: &Result<Estimate>) {
         let number = |column: *mut f64, get: fn(&Estimate) -> f64| {
             if !column.is_null() {
                 // SAFETY: the caller's promise is ours.
@@ -148,11 +148,6 @@ impl ledg_columns {
             unsafe { self.status.add(row).write(answer.as_ref().map_or_else(|f| f.code, |_| LEDG_OK)) };
         }
     }
-}
-
-/// A column is NULL or aligned.
-pub(crate) fn check_column<T>(column: *const T, what: &str) -> Result<()> {
-    if column.is_null() { Ok(()) } else { check(column, what) }
 }
 
 /// One row.
@@ -188,12 +183,7 @@ impl ledg_predict_opts {
                 format!("`opts.threads` is {}, at most {MAX_THREADS} can be asked for", self.threads),
             );
         }
-        if self.flags & !LEDG_PREDICT_UNKNOWN != 0 {
-            return fail(
-                LEDG_E_INVALID,
-                format!("`opts.flags` is {:#x}, which has bits that mean nothing", self.flags),
-            );
-        }
+        bits(self.flags, LEDG_PREDICT_UNKNOWN, "opts.flags")?;
         let cancel = match self.cancel.is_null() {
             true => None,
             // SAFETY: the caller's promise is ours.
@@ -213,14 +203,10 @@ impl ledg_batch {
     /// The header's contract of slices and handles.
     unsafe fn questions<'a>(&self) -> Result<Vec<Question<'a>>> {
         let n = self.n;
-        if n > MAX_ROWS {
-            return fail(LEDG_E_LIMIT, format!("`batch.n` is {n}, at most {MAX_ROWS} rows can be asked for"));
-        }
-        for (what, count) in [("n_graphs", self.n_graphs), ("n_hw", self.n_hw), ("n_batch_sizes", self.n_batch_sizes)] {
-            if count != 1 && count != n && !(count == 0 && what == "n_batch_sizes") {
-                return fail(LEDG_E_INVALID, format!("`batch.{what}` is {count}, it must be 1 or {n}"));
-            }
-        }
+        bounded(n, MAX_ROWS, "batch.n")?;
+        one_or_each(self.n_graphs, n, false, "batch.n_graphs")?;
+        one_or_each(self.n_hw, n, false, "batch.n_hw")?;
+        one_or_each(self.n_batch_sizes, n, true, "batch.n_batch_sizes")?;
         if n == 0 {
             return Ok(Vec::new());
         }
@@ -299,8 +285,7 @@ fn answer_part(model: &ledg_model, questions: &[Question], rows: &[usize], manne
     let prepared = match prepare(model, graph, manner.unknown) {
         Ok(prepared) => prepared,
         Err(failure) => {
-            let again = || Failure { code: failure.code, message: failure.message.clone() };
-            return rows.iter().map(|_| Err(again())).collect();
+            return rows.iter().map(|_| Err(failure.again())).collect();
         }
     };
     let own = prepared.described().batch;
@@ -325,16 +310,8 @@ pub(crate) fn prepare(model: &ledg_model, graph: &ledg_graph, unknown: bool) -> 
         return Err(nothing_to_cost(graph));
     }
     if let (Some(node), false) = (nodes.iter().find(|n| !n.known), unknown) {
-        let what = if node.shape_known { "no template covers it" } else { "the shape of its output is not known" };
-        return fail(
-            LEDG_E_UNKNOWN_OP,
-            format!(
-                "graph `{}`: node `{}` ({}): {what}; LEDG_PREDICT_UNKNOWN estimates it by the sizes of its tensors",
-                graph.graph.name(),
-                node.name,
-                node.op
-            ),
-        );
+        let why = if node.shape_known { "no template covers it" } else { "the shape of its output is not known" };
+        return Err(unknown_operator(graph.graph.name(), &format!("node `{}` ({}): {why}", node.name, node.op)));
     }
     Ok(prepared)
 }
@@ -396,9 +373,7 @@ pub unsafe extern "C" fn ledg_rank_scores(
             let manner = sized_or_default(opts, "opts")?.manner(false)?;
             let questions = batch.questions()?;
             check_column(status, "status")?;
-            if len < questions.len() {
-                return fail(LEDG_E_INVALID, format!("`len` is {len}, the batch has {} rows", questions.len()));
-            }
+            room(len, questions.len(), "len")?;
             let answers = answer(model, &questions, &manner)?;
             for (row, answer) in answers.iter().enumerate() {
                 scores.add(row).write(answer.as_ref().map_or(f64::NAN, |e| -e.latency_s.ln()));
@@ -412,7 +387,14 @@ pub unsafe extern "C" fn ledg_rank_scores(
     }
 }
 
-fn tell(answers: &[Result<Estimate>]) {
+/// A graph that the model may answer for only if the caller allows it.
+pub(crate) fn unknown_operator(graph: &str, why: &str) -> Failure {
+    let message = format!("graph `{graph}`: {why}; LEDG_PREDICT_UNKNOWN estimates it by the sizes of its tensors");
+    Failure { code: LEDG_E_UNKNOWN_OP, message }
+}
+
+/// Tells the log which rows failed, and why.
+pub(crate) fn tell(answers: &[Result<Estimate>]) {
     for (row, answer) in answers.iter().enumerate() {
         if let Err(failure) = answer {
             say(LEDG_LOG_WARN, || format!("row {row}: {}", failure.message));

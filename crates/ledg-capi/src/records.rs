@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledg_cost_model::graph::Limits;
-use ledg_cost_model::{HardwareRegistry, Outcome, Records};
+use ledg_cost_model::{Outcome, Records};
 
 use crate::error::ledg_error;
 use crate::graph::ledg_graph;
 use crate::guard;
-use crate::hardware::{ledg_hw, ledg_registry};
+use crate::hardware::{ledg_hw, ledg_registry, or_builtin};
 use crate::model::ledg_model;
-use crate::pointers::{check, free, give, handle, handle_mut, slice};
+use crate::pointers::{free, handle, handle_mut, make, slice};
 use crate::status::ledg_status;
 use crate::text::ledg_str;
 
@@ -24,14 +24,8 @@ pub struct ledg_records {
 /// Makes an empty list of records. The caller owns `*out`; free it with `ledg_records_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_records_new(out: *mut *mut ledg_records, err: *mut *mut ledg_error) -> ledg_status {
-    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
-    unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            give(out, ledg_records { records: Records::new() });
-            Ok(())
-        })
-    }
+    // SAFETY: the header's contract of outputs.
+    unsafe { make(out, err, || Ok(ledg_records { records: Records::new() })) }
 }
 
 /// Adds a measurement: the seconds of `n_runs` executions of the whole batch, each a finite number above zero. `batch` is at
@@ -94,21 +88,12 @@ pub unsafe extern "C" fn ledg_records_load(
     out: *mut *mut ledg_records,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    // SAFETY: the header's contract of handles and strings.
     unsafe {
-        guard::call(err, || {
-            check(out, "out")?;
-            let builtin;
-            let registry = match registry.is_null() {
-                true => {
-                    builtin = HardwareRegistry::builtin();
-                    &builtin
-                }
-                false => &handle(registry, "registry")?.hardware,
-            };
-            let records = Records::load(Path::new(path.get("path")?), registry, Limits::default())?;
-            give(out, ledg_records { records });
-            Ok(())
+        make(out, err, || {
+            let registry = or_builtin(registry)?;
+            let records = Records::load(Path::new(path.get("path")?), &registry, Limits::default())?;
+            Ok(ledg_records { records })
         })
     }
 }
@@ -131,11 +116,11 @@ pub unsafe extern "C" fn ledg_records_free(records: *mut ledg_records) {
     unsafe { free(records) }
 }
 
-/// Gives a new model that is calibrated to the records: for every platform measured a robust scale of its latencies, shrunk
-/// towards none where records are few, and intervals from the records where there are enough of them. Platforms without
-/// records keep their predictions, and no records at all give the same model. Records of the same graph, platform and batch
-/// that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with `ledg_model_free`; the given
-/// model stays as it is. Takes the time of a prediction for each record.
+/// Gives a new model that is calibrated to the records: for every platform measured robust factors, one of all its latencies and
+/// one of each kind of operator, shrunk towards none where records are few, and intervals from the records where there are
+/// enough of them. Platforms without records keep their predictions, and no records at all give the same model. Records of the
+/// same graph, platform and batch that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with
+/// `ledg_model_free`; the given model stays as it is. Takes the time of a prediction for each record.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_calibrate(
     model: *const ledg_model,
@@ -143,14 +128,12 @@ pub unsafe extern "C" fn ledg_model_calibrate(
     out: *mut *mut ledg_model,
     err: *mut *mut ledg_error,
 ) -> ledg_status {
-    // SAFETY: the header's contract of handles; `out` is checked.
+    // SAFETY: the header's contract of handles.
     unsafe {
-        guard::call(err, || {
+        make(out, err, || {
             let (model, records) = (handle(model, "model")?, handle(records, "records")?);
-            check(out, "out")?;
             let calibrated = Arc::new(model.model.calibrate(&records.records)?);
-            give(out, ledg_model::new(calibrated, Arc::clone(&model.base)));
-            Ok(())
+            Ok(ledg_model::new(calibrated, Arc::clone(&model.base)))
         })
     }
 }

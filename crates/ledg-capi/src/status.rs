@@ -3,8 +3,10 @@
 use std::ffi::CStr;
 
 use ledg_cost_model::CostModelError;
+use ledg_cost_model::encoder::EncoderError;
 use ledg_cost_model::graph::GraphError;
 use ledg_cost_model::onnx::OnnxError;
+use ledg_cost_model::predictor::PredictorError;
 use ledg_cost_model::template::TemplateError;
 use ledg_cost_model::template::hardware::HardwareError;
 
@@ -58,8 +60,11 @@ pub const LEDG_E_INTERNAL: i32 = -18;
 /// but should not be used.
 pub const LEDG_E_PANIC: i32 = -19;
 
+/// An edit that names what is not there, or cannot be made.
+pub const LEDG_E_EDIT: i32 = -20;
+
 /// Every code with its name.
-const NAMES: [(ledg_status, &CStr); 20] = [
+const NAMES: [(ledg_status, &CStr); 21] = [
     (LEDG_OK, c"LEDG_OK"),
     (LEDG_E_NULL, c"LEDG_E_NULL"),
     (LEDG_E_INVALID, c"LEDG_E_INVALID"),
@@ -80,6 +85,7 @@ const NAMES: [(ledg_status, &CStr); 20] = [
     (LEDG_E_CANCELLED, c"LEDG_E_CANCELLED"),
     (LEDG_E_INTERNAL, c"LEDG_E_INTERNAL"),
     (LEDG_E_PANIC, c"LEDG_E_PANIC"),
+    (LEDG_E_EDIT, c"LEDG_E_EDIT"),
 ];
 
 /// The name of a status code, such as `LEDG_E_UTF8`; `LEDG_E_UNKNOWN` for a code that this library does not have. Static and
@@ -101,6 +107,13 @@ pub(crate) struct Failure {
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
+impl Failure {
+    /// The same failure, for another row.
+    pub(crate) fn again(&self) -> Failure {
+        Failure { code: self.code, message: self.message.clone() }
+    }
+}
+
 /// A failure of that code.
 pub(crate) fn fail<T>(code: ledg_status, message: impl Into<String>) -> Result<T> {
     Err(Failure { code, message: message.into() })
@@ -111,14 +124,19 @@ impl From<CostModelError> for Failure {
         let code = match &error {
             CostModelError::Graph(e) => graph_code(e),
             CostModelError::Onnx(e) => onnx_code(e),
-            CostModelError::Template(_) => LEDG_E_TEMPLATE,
+            CostModelError::Template(e) => template_code(e),
             CostModelError::Hardware(e) => hardware_code(e),
             CostModelError::MissingFigure { .. } => LEDG_E_HARDWARE,
-            CostModelError::Encoder(_) | CostModelError::Predictor(_) => LEDG_E_GRAPH,
-            CostModelError::Bundle { .. } | CostModelError::Mismatch { .. } => LEDG_E_MODEL,
+            CostModelError::Encoder(e) => encoder_code(e),
+            CostModelError::Predictor(e) => predictor_code(e),
+            CostModelError::Bundle { .. } | CostModelError::Mismatch { .. } | CostModelError::NoSessions => {
+                LEDG_E_MODEL
+            }
+            CostModelError::NotFinite { .. } | CostModelError::Session { .. } => LEDG_E_GRAPH,
+            CostModelError::Edit { .. } => LEDG_E_EDIT,
             CostModelError::Interval { .. } => LEDG_E_INTERVAL,
             CostModelError::Record { .. } | CostModelError::Contradiction { .. } => LEDG_E_RECORDS,
-            CostModelError::File { .. } => LEDG_E_IO,
+            CostModelError::File { .. } | CostModelError::Plugin { .. } => LEDG_E_IO,
             _ => LEDG_E_INTERNAL,
         };
         Failure { code, message: error.to_string() }
@@ -145,7 +163,37 @@ impl From<HardwareError> for Failure {
 
 impl From<TemplateError> for Failure {
     fn from(error: TemplateError) -> Self {
-        Failure { code: LEDG_E_TEMPLATE, message: error.to_string() }
+        Failure { code: template_code(&error), message: error.to_string() }
+    }
+}
+
+fn template_code(error: &TemplateError) -> ledg_status {
+    match error {
+        TemplateError::Graph(e) => graph_code(e),
+        TemplateError::NothingToCost { .. } => LEDG_E_GRAPH,
+        _ => LEDG_E_TEMPLATE,
+    }
+}
+
+/// Sentences come from the graph's operators and names of the caller; everything else is inside of the library or the bundle.
+fn encoder_code(error: &EncoderError) -> ledg_status {
+    match error {
+        EncoderError::TooLong { .. } => LEDG_E_LIMIT,
+        EncoderError::EmptySentence { .. } | EncoderError::Tokenize { .. } => LEDG_E_GRAPH,
+        EncoderError::TableFile(_) | EncoderError::TableField { .. } | EncoderError::ForeignTable { .. } => {
+            LEDG_E_MODEL
+        }
+        _ => LEDG_E_INTERNAL,
+    }
+}
+
+fn predictor_code(error: &PredictorError) -> ledg_status {
+    match error {
+        // Magnitudes beyond what numbers hold come from sizes in the graph.
+        PredictorError::NotFinite { .. } => LEDG_E_GRAPH,
+        PredictorError::Query { .. } => LEDG_E_INVALID,
+        PredictorError::Width { .. } | PredictorError::Config { .. } => LEDG_E_MODEL,
+        _ => LEDG_E_INTERNAL,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::ffi::{CStr, CString, c_char};
 
 use crate::guard;
-use crate::status::{Failure, LEDG_E_INTERNAL, LEDG_E_NULL, LEDG_E_UTF8, Result, fail};
+use crate::pointers::bounded;
+use crate::status::{Failure, LEDG_E_INTERNAL, LEDG_E_INVALID, LEDG_E_NULL, LEDG_E_UTF8, Result, fail};
 
 /// UTF-8 text with its length, not necessarily NUL-terminated. This struct never changes.
 ///
@@ -49,6 +50,33 @@ impl ledg_str {
             code: LEDG_E_UTF8,
             message: format!("`{what}`: not UTF-8 at byte {}", e.valid_up_to()),
         })
+    }
+}
+
+/// Most bytes of a name.
+const MAX_NAME: usize = 65_536;
+
+impl ledg_str {
+    /// A name of bounded length that is not empty.
+    ///
+    /// # Safety
+    /// As [`ledg_str::get`].
+    pub(crate) unsafe fn name<'a>(self, what: &str) -> Result<&'a str> {
+        // SAFETY: the caller's promise is ours.
+        match unsafe { self.name_or_empty(what)? } {
+            "" => fail(LEDG_E_INVALID, format!("`{what}` is empty")),
+            name => Ok(name),
+        }
+    }
+
+    /// A name of bounded length that may be left out.
+    ///
+    /// # Safety
+    /// As [`ledg_str::get`].
+    pub(crate) unsafe fn name_or_empty<'a>(self, what: &str) -> Result<&'a str> {
+        bounded(self.len, MAX_NAME, what)?;
+        // SAFETY: the caller's promise is ours.
+        unsafe { self.get(what) }
     }
 }
 

@@ -10,7 +10,7 @@ pub const LEDG_ABI_MAJOR: u32 = 1;
 
 /// Minor version of the ABI that this header describes. A library with a higher minor version of the same major version
 /// serves every older caller.
-pub const LEDG_ABI_MINOR: u32 = 0;
+pub const LEDG_ABI_MINOR: u32 = 1;
 
 /// The ABI version of the library that is loaded: `major << 16 | minor`.
 #[unsafe(no_mangle)]
@@ -24,7 +24,7 @@ pub extern "C" fn ledg_abi_version() -> u32 {
 /// Returns `LEDG_OK`, or `LEDG_E_ABI` if the major version differs or the library's minor version is lower.
 #[unsafe(no_mangle)]
 pub extern "C" fn ledg_abi_check(major: u32, minor: u32) -> ledg_status {
-    let serves = major == LEDG_ABI_MAJOR && LEDG_ABI_MINOR.checked_sub(minor).is_some();
+    let serves = major == LEDG_ABI_MAJOR && minor <= LEDG_ABI_MINOR;
     if serves { LEDG_OK } else { LEDG_E_ABI }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// Writes to stderr. A stderr that is closed is no reason to fail.
 pub struct Console {
@@ -18,10 +18,10 @@ impl Console {
     /// With a bar of that many steps; it shows on a terminal only.
     pub fn with_bar(steps: usize, unit: &str) -> Self {
         let bar = ProgressBar::new(steps as u64);
-        let template = format!("{{bar:30}} {{pos}} of {{len}} {unit}, {{elapsed}} gone, {{eta}} to go");
+        let template = format!("{{bar:30}} {{pos}} of {{len}} {unit}, {{rate}}, {{elapsed}} gone, {{eta}} to go");
         // A template that does not parse leaves the default look.
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", rate));
         }
         Console { bar }
     }
@@ -29,6 +29,12 @@ impl Console {
     /// One step is done.
     pub fn step(&self) {
         self.bar.inc(1);
+    }
+
+    /// That many steps were done before.
+    pub fn skip(&self, steps: usize) {
+        self.bar.set_position(steps as u64);
+        self.bar.reset_eta();
     }
 
     /// Removes the bar.
@@ -61,6 +67,12 @@ impl Console {
             let _ = writeln!(io::stderr(), "{kind}: {message}");
         });
     }
+}
+
+/// Steps a second, without decimals.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A text that cannot be written is no reason to fail.
+    let _ = write!(out, "{:.0}/s", state.per_sec());
 }
 
 /// An error with its causes on one line. A cause that its effect already quotes is not said twice.

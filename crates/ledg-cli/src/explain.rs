@@ -3,16 +3,19 @@
 //! The printers take a described graph, so that snapshots of sentences and masks render exactly what the command does.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use ledg_cost_model::Describer;
 use ledg_cost_model::onnx::Imported;
+use ledg_cost_model::template::LowerOptions;
 use ledg_cost_model::text::{nodes, summary};
+use ledg_cost_model::{CostModel, Describer};
 
 use crate::Outcome;
 use crate::args::{Cli, ExplainArgs, TextFormat};
+use crate::bundle::cost_model;
 use crate::console::Console;
 use crate::model_file::Model;
 
@@ -30,17 +33,26 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write, console: &Console) ->
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let label = args.model.display().to_string();
-    let model = Model::read(&args.model, &args.import)?;
+    let plugins = crate::plugin::load(&args.plugins)?;
+    let model = Model::read(&args.model, &args.import.with(&plugins), None)?;
     model.report_unknown(&label, console);
-    let described = Describer::builtin()?.describe(model.graph()).with_context(|| label.clone())?;
+    let mut more = Vec::new();
+    let describer = match &args.bundle {
+        Some(file) => {
+            let model = cost_model(Some(file), &plugins)?;
+            more.push(("model", provenance(file, &model)));
+            model.describer().clone()
+        }
+        None => Describer::new(plugins.template_set()?, LowerOptions::default()),
+    };
+    let described = describer.describe(model.graph()).with_context(|| label.clone())?;
     if args.format == TextFormat::Json {
         writeln!(out, "{}", serde_json::to_string_pretty(&described.explain())?)?;
         return Ok(Outcome::Done);
     }
-    let more = match &model {
-        Model::Onnx(imported) => import_lines(imported),
-        Model::Json(_) => Vec::new(),
-    };
+    if let Model::Onnx(imported) = &model {
+        more.splice(0..0, import_lines(imported));
+    }
     write!(out, "{}", summary(&label, model.graph().nodes().len(), &more, &described))?;
     write!(out, "\n{}", sentences(&described))?;
     let shown = args.limit_nodes.unwrap_or(usize::MAX);
@@ -58,6 +70,17 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write, console: &Console) ->
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Where a bundle's model comes from, and what it was calibrated to.
+fn provenance(file: &Path, model: &CostModel) -> String {
+    let training = &model.header().provenance;
+    let mut text = format!("{}: trained on {} records, {}", file.display(), training.records, training.date);
+    for (platform, scale) in model.calibration().iter().flat_map(|c| &c.platforms) {
+        let n = scale.records;
+        text.push_str(&format!("; calibrated to {n} {} of {platform}", if n == 1 { "record" } else { "records" }));
+    }
+    text
 }
 
 fn import_lines(imported: &Imported) -> Vec<(&'static str, String)> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Context;
-use ledg_cost_model::template::{LowerOptions, TemplateSet};
+use ledg_cost_model::template::LowerOptions;
 
 use crate::Outcome;
 use crate::args::GraphArgs;
@@ -12,14 +12,15 @@ use crate::model_file::Model;
 
 /// Writes the graph as one line of JSON.
 pub fn run(args: &GraphArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
-    let model = Model::read(&args.model, &args.import)?;
+    let plugins = crate::plugin::load(&args.plugins)?;
+    let model = Model::read(&args.model, &args.import.with(&plugins), args.batch)?;
     model.report_unknown(&args.model.display().to_string(), console);
     let mut graph = model.into_graph();
-    if let Some(batch) = args.batch {
+    if let (Some(batch), None) = (args.batch, args.import.via) {
         graph = graph.rescale_batch(batch).with_context(|| args.model.display().to_string())?;
     }
     if args.lowered {
-        let lowered = TemplateSet::builtin()?.lower(&graph, &LowerOptions::default());
+        let lowered = plugins.template_set()?.lower(&graph, &LowerOptions::default());
         graph = lowered.with_context(|| args.model.display().to_string())?.graph;
     }
     writeln!(out, "{}", graph.to_json()?)?;

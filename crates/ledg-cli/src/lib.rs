@@ -4,12 +4,21 @@
 //! command quietly; nothing but the façade `ledg-cost-model` is built upon.
 
 pub mod args;
+mod bundle;
+mod calibrate;
+mod compare;
 mod console;
 pub mod explain;
 mod graph;
 mod hardware;
+mod man;
+mod measure;
 mod model_file;
+mod output;
+mod plugin;
 mod predict;
+mod report;
+mod tract;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -28,6 +37,17 @@ enum Outcome {
     Failed,
     /// Some was answered, some not; why is on stderr already.
     Partly,
+}
+
+impl Outcome {
+    /// Of so many rows so many failed.
+    fn of(failed: usize, rows: usize) -> Outcome {
+        match failed {
+            0 => Outcome::Done,
+            n if n == rows => Outcome::Failed,
+            _ => Outcome::Partly,
+        }
+    }
 }
 
 /// Runs the command with the process's arguments.
@@ -58,9 +78,15 @@ pub fn main() -> ExitCode {
 fn run(command: &Command, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
     match command {
         Command::Predict(args) => predict::run(args, out, console),
+        Command::Compare(args) => compare::run(args, out, console),
+        Command::Report(args) => report::run(args, out, console),
         Command::Hardware(command) => hardware::run(command, out, console),
         Command::Explain(args) => explain::run(args, out, console),
+        Command::Measure(args) => measure::run(args, out, console),
+        Command::Calibrate(args) => calibrate::run(args, out, console),
         Command::Graph(args) => graph::run(args, out, console),
+        Command::Man(args) => man::run(args, out).map(|()| Outcome::Done),
+        Command::Plugin(command) => plugin::run(command, out, console),
         Command::Completions { shell } => {
             // The generator panics when its writer fails, so it gets one that cannot.
             let mut script = Vec::new();

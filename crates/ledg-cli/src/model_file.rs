@@ -8,8 +8,9 @@ use anyhow::{Context, anyhow, bail};
 use ledg_cost_model::graph::{Graph, GraphError};
 use ledg_cost_model::onnx::{self, Imported, OnnxError, OnnxOptions, UnknownPolicy};
 
-use crate::args::ImportArgs;
+use crate::args::{ImportArgs, ViaArg};
 use crate::console::Console;
+use crate::tract;
 use ledg_cost_model::text::tally;
 
 /// Most bytes of a JSON file: 50,000 nodes with their values take about 20 MB.
@@ -21,11 +22,16 @@ pub enum Model {
     Onnx(Box<Imported>),
     /// From JSON.
     Json(Graph),
+    /// A plan that an engine made of it.
+    Plan(Graph),
 }
 
 impl Model {
-    /// Reads a file; `.json` is ledg's wire format, everything else ONNX.
-    pub fn read(path: &Path, args: &ImportArgs) -> anyhow::Result<Model> {
+    /// Reads a file; `.json` is ledg's wire format, everything else ONNX. A plan is made for `batch`, or for the model's own.
+    pub fn read(path: &Path, args: &ImportArgs, batch: Option<u64>) -> anyhow::Result<Model> {
+        if let Some(ViaArg::Tract) = args.via {
+            return Ok(Model::Plan(tract::plan_graph(path, &args.dims, args.limits(), batch)?));
+        }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
             if let Some((dim, _)) = args.dims.first() {
                 let file = path.display();
@@ -41,6 +47,7 @@ impl Model {
         let options = OnnxOptions {
             dims: args.dims.iter().cloned().collect(),
             unknown: policy,
+            declared: args.declared.clone(),
             limits: args.limits(),
             ..OnnxOptions::default()
         };
@@ -61,7 +68,7 @@ impl Model {
     pub fn graph(&self) -> &Graph {
         match self {
             Model::Onnx(imported) => &imported.graph,
-            Model::Json(graph) => graph,
+            Model::Json(graph) | Model::Plan(graph) => graph,
         }
     }
 
@@ -69,7 +76,7 @@ impl Model {
     pub fn into_graph(self) -> Graph {
         match self {
             Model::Onnx(imported) => imported.graph,
-            Model::Json(graph) => graph,
+            Model::Json(graph) | Model::Plan(graph) => graph,
         }
     }
 

@@ -19,7 +19,7 @@ pub struct DescribedGraph {
     pub hash: ContentHash,
     /// Batch size of the graph as it was given: dimension 0 of its inputs, 1 if they do not agree on one.
     pub batch: u64,
-    /// Samples that the magnitudes are of: 1, or `batch` where the graph could not be rescaled.
+    /// Samples that the magnitudes are of: 1, or `batch` where the graph could not be rescaled or is a compiled plan.
     pub unit: u64,
     /// How the graph's cost follows the batch size.
     pub scaling: BatchScaling,
@@ -41,7 +41,7 @@ pub enum BatchScaling {
         /// Where it is lost.
         why: String,
     },
-    /// The inputs agree on no batch dimension: the graph is known as it is, at no other batch size.
+    /// The inputs agree on no batch dimension, or the graph is a compiled plan: it is known as it is, at no other batch size.
     Fixed {
         /// What is missing.
         why: String,
@@ -92,12 +92,17 @@ impl Describer {
     /// What the templates refuse.
     pub fn describe(&self, graph: &Graph) -> Result<DescribedGraph> {
         let leading = leading_dimension(graph);
-        let (single, unit, scaling) = match (rescaled(graph), leading) {
-            (Ok(single), _) => (single, 1, BatchScaling::Followed),
-            (Err(error), Some(own)) => {
-                (Cow::Borrowed(graph), own, BatchScaling::Proportional { why: error.to_string() })
+        let (single, unit, scaling) = if self.templates.is_plan(graph) {
+            let why = "a compiled plan is made for one batch size".to_owned();
+            (Cow::Borrowed(graph), leading.unwrap_or(1), BatchScaling::Fixed { why })
+        } else {
+            match (rescaled(graph), leading) {
+                (Ok(single), _) => (single, 1, BatchScaling::Followed),
+                (Err(error), Some(own)) => {
+                    (Cow::Borrowed(graph), own, BatchScaling::Proportional { why: error.to_string() })
+                }
+                (Err(error), None) => (Cow::Borrowed(graph), 1, BatchScaling::Fixed { why: error.to_string() }),
             }
-            (Err(error), None) => (Cow::Borrowed(graph), 1, BatchScaling::Fixed { why: error.to_string() }),
         };
         let view = GraphView::from(&*single);
         let lowering = self.templates.lower_view(&view, self.templates.op_ids(&view), &self.options)?;

@@ -92,6 +92,11 @@ impl Names {
         let readers = graph.consumers().into_iter().map(|ids| ids.iter().map(|id| id.index() as u32).collect());
         Names { nodes: nodes.collect(), values: values.collect(), readers: readers.collect() }
     }
+
+    /// The places of the nodes that read a value; none for one that the graph does not have.
+    pub fn readers(&self, v: ValueId) -> &[u32] {
+        self.readers.get(v.index()).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What a list of edits does to a graph, before any graph is built.
@@ -247,8 +252,7 @@ impl Drafting<'_> {
         let swap = |node: &mut Node| node.inputs.iter_mut().flatten().filter(|v| **v == old).for_each(|v| *v = new);
         self.draft.changed.values_mut().for_each(swap);
         self.draft.inserted.iter_mut().for_each(|(_, node)| swap(node));
-        let readers = self.names.readers.get(old.index()).map_or(&[][..], Vec::as_slice);
-        for &reader in readers {
+        for &reader in self.names.readers(old) {
             if !self.draft.removed.contains(&reader) && !self.draft.changed.contains_key(&reader) {
                 let mut node = self.graph.nodes()[reader as usize].clone();
                 swap(&mut node);

@@ -17,7 +17,7 @@ pub enum CostModelError {
     Template(#[from] ledg_template::TemplateError),
     /// From hardware descriptions.
     #[error(transparent)]
-    Hardware(#[from] ledg_template::hardware::HardwareError),
+    Hardware(Box<ledg_template::hardware::HardwareError>),
     /// From the language model.
     #[error(transparent)]
     Encoder(#[from] ledg_encoder::EncoderError),
@@ -66,6 +66,15 @@ pub enum CostModelError {
         /// What is wrong with it.
         why: String,
     },
+    /// A session of a model with the paper's readout.
+    #[error("the model has the paper's readout, of which there is no incremental form: ask it whole graphs")]
+    NoSessions,
+    /// Sizes or rates so large that the estimate is not a number.
+    #[error("graph `{graph}`: the estimate is not finite: a magnitude of the graph is out of range")]
+    NotFinite {
+        /// Name of the graph.
+        graph: String,
+    },
     /// A session of a graph that is not at batch 1.
     #[error("graph `{graph}`: {why}")]
     Session {
@@ -94,7 +103,7 @@ pub enum CostModelError {
     },
     /// Two records of the same question whose answers cannot both be right.
     #[error(
-        "records {first} and {second} contradict each other: {graph} on {hardware} at batch {batch} took {first_s} s and {second_s} s; leave out the one that is wrong"
+        "{first} and {second} contradict each other: {graph} on {hardware} at batch {batch} took {first_s} s and {second_s} s; leave out the one that is wrong"
     )]
     Contradiction {
         /// Name of the graph.
@@ -103,14 +112,22 @@ pub enum CostModelError {
         hardware: String,
         /// The batch size.
         batch: u64,
-        /// Number of the first record, from 1.
-        first: usize,
-        /// Number of the second record.
-        second: usize,
+        /// The first record: its number, or its file and line.
+        first: Box<str>,
+        /// The second record.
+        second: Box<str>,
         /// Median of the first, seconds.
         first_s: f64,
         /// Median of the second, seconds.
         second_s: f64,
+    },
+    /// A plugin's folder that cannot be used.
+    #[error("plugin {}: {why}", dir.display())]
+    Plugin {
+        /// The folder.
+        dir: std::path::PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
     },
     /// A file that cannot be read or written.
     #[error("{}: cannot be {what}: {source}", path.display())]
@@ -125,6 +142,12 @@ pub enum CostModelError {
     /// From the tensor library.
     #[error("tensor: {0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl From<ledg_template::hardware::HardwareError> for CostModelError {
+    fn from(error: ledg_template::hardware::HardwareError) -> Self {
+        CostModelError::Hardware(Box::new(error))
+    }
 }
 
 /// Result of this crate.

@@ -24,15 +24,19 @@ mod error;
 mod estimate;
 mod explain;
 mod files;
+mod measurement;
 mod model;
 mod parallel;
 mod platform;
+pub mod plugin;
 mod records;
 mod session;
 pub mod text;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
-pub use calibrate::{Calibration, PlatformScale, calibrated_level};
+pub use calibrate::{
+    Calibration, CalibrationReport, Correction, Errors, PlatformReport, PlatformScale, calibrated_level,
+};
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};
 pub use edit::Edit;
@@ -40,8 +44,10 @@ pub use error::CostModelError;
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};
 pub use explain::{ExplainedNode, Explanation};
 pub use ledg_template::hardware::{HardwareRegistry, Platform};
+pub use measurement::{Measurement, NodeTime};
 pub use model::{CostModel, MAX_BUNDLE_BYTES, PreparedGraph};
 pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
+pub use plugin::Plugins;
 pub use records::{MAX_RECORDS_BYTES, Outcome, RECORDS_VERSION, Record, Records};
 pub use session::Session;
 

@@ -8,12 +8,13 @@ use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{NodeCost, PlatformInput};
-use ledg_template::TemplateSet;
+use ledg_predictor::{NodeCost, PlatformInput, PredictorConfig};
 use ledg_template::hardware::Platform;
+use ledg_template::{NodeDescription, TemplateSet};
 
 use crate::bundle::{Bundle, BundleHeader};
-use crate::calibrate::{Calibration, SharedCalibration};
+use crate::calibrate::kinds::Kind;
+use crate::calibrate::{Calibration, PlatformScale, SharedCalibration};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
@@ -28,6 +29,30 @@ static DEFAULT_BUNDLE: &[u8] = include_bytes!("../assets/default.ledg");
 pub const MAX_BUNDLE_BYTES: u64 = 1 << 30;
 
 /// A trained model. Immutable; cheap to clone, as clones share the weights.
+///
+/// ```
+/// use ledg_cost_model::graph::{Attrs, DType, GraphBuilder, OpType};
+/// use ledg_cost_model::{CostModel, HardwareRegistry, PredictOptions};
+/// let mut b = GraphBuilder::new("toy");
+/// let x = b.input("x", DType::F32, &[1, 64, 56, 56]);
+/// let w = b.weight("w", DType::F32, &[64, 64, 1, 1]);
+/// let y = b.activation("y", DType::F32, Some(&[1, 64, 56, 56]));
+/// b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+/// b.output(y);
+/// let graph = b.finish()?;
+///
+/// let model = CostModel::default_model()?;
+/// let registry = HardwareRegistry::builtin();
+/// let on = [(registry.resolve("rtx4090:amp")?, 64), (registry.resolve("l4")?, 64)];
+/// let prepared = model.prepare(&graph)?;
+/// let options = PredictOptions { per_node: true, ..PredictOptions::default() };
+/// for estimate in model.predict(&prepared, &on, &options)? {
+///     assert!(estimate.lo_s < estimate.latency_s && estimate.latency_s < estimate.hi_s);
+///     assert_eq!(estimate.nodes.len(), 1);
+/// }
+/// assert!(model.has_measured("nvidia-rtx-4090") && !model.has_measured("nvidia-l4"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct CostModel {
     weights: Arc<Weights>,
@@ -63,7 +88,7 @@ impl PreparedGraph {
     }
 
     /// A batch size in units of the batch that the graph's magnitudes are of.
-    fn batch(&self, batch: u64) -> Result<f64> {
+    pub(crate) fn units(&self, batch: u64) -> Result<f64> {
         let described = &self.described;
         let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
         if batch == 0 {
@@ -77,9 +102,16 @@ impl PreparedGraph {
         Ok(batch as f64 / described.unit as f64)
     }
 
-    fn costed(&self) -> Costed<'_> {
+    fn costed(&self, batch: f64) -> Costed<'_> {
         let rows = &self.rows;
-        Costed { name: &self.described.name, class_of: rows.class_of(), counts: rows.counts(), known: &self.known }
+        Costed {
+            name: &self.described.name,
+            class_of: rows.class_of(),
+            counts: rows.counts(),
+            known: &self.known,
+            batch,
+            nodes: &self.described.nodes,
+        }
     }
 }
 
@@ -100,6 +132,29 @@ pub(crate) struct Costed<'a> {
     pub counts: &'a [f32],
     /// Whether a template covers each class.
     pub known: &'a [bool],
+    /// Batch size in units of the batch that the graph's magnitudes are of.
+    pub batch: f64,
+    /// The description of each node, looked at where a calibration tells kinds apart.
+    pub nodes: &'a [NodeDescription],
+}
+
+impl Costed<'_> {
+    /// What one node of each class costs by a calibration that tells kinds apart, but for the platform's own factor.
+    fn by_kind(&self, costs: &[NodeCost], scale: &PlatformScale) -> Vec<NodeCost> {
+        let mut corrected = vec![None; costs.len()];
+        for (node, &class) in self.class_of.iter().enumerate() {
+            let class = class as usize;
+            // Nodes of a class have one description.
+            corrected[class]
+                .get_or_insert_with(|| scale.of_kind(&Kind::of(&self.nodes[node]), self.batch, &costs[class]));
+        }
+        corrected.into_iter().zip(costs).map(|(corrected, cost)| corrected.unwrap_or(*cost)).collect()
+    }
+
+    /// Seconds of the whole graph.
+    fn total_s(&self, costs: &[NodeCost]) -> f64 {
+        costs.iter().zip(self.counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum()
+    }
 }
 
 impl CostModel {
@@ -201,6 +256,12 @@ impl CostModel {
         self.weights.measured.contains(device)
     }
 
+    /// Whether the training data contained a node of that sentence. What it did not contain is estimated from its
+    /// neighbours in the language model and its numbers.
+    pub fn has_trained_on(&self, sentence: &str) -> bool {
+        self.weights.encoder.in_table(sentence)
+    }
+
     /// The encoder, with what it has embedded so far.
     pub fn encoder(&self) -> &Encoder {
         &self.weights.encoder
@@ -284,14 +345,26 @@ impl CostModel {
         }
         let batches = on.batches.iter().enumerate();
         let queries: Vec<(usize, f64)> =
-            batches.map(|(i, &batch)| Ok((i, graph.batch(batch)?))).collect::<Result<_>>()?;
+            batches.map(|(i, &batch)| Ok((i, graph.units(batch)?))).collect::<Result<_>>()?;
         let answers = self.weights.engine.answer(&graph.rows, &on.platforms, &queries)?;
-        answers.iter().zip(&on.raw).map(|(answers, raw)| self.estimate(graph.costed(), answers, raw, options)).collect()
+        let one = |((answers, raw), &(_, batch)): ((&Answers, &RawPlatform), &(usize, f64))| {
+            self.estimate(graph.costed(batch), answers, raw, options)
+        };
+        answers.iter().zip(&on.raw).zip(&queries).map(one).collect()
+    }
+
+    /// A platform as this model sees it: its words, and rates by the model's rules.
+    ///
+    /// # Errors
+    /// [`CostModelError::MissingFigure`] when the data sheet states no bandwidth.
+    pub fn sees(&self, platform: &Platform) -> Result<RawPlatform> {
+        let PredictorConfig { rates, settings, .. } = self.weights.header.predictor;
+        RawPlatform::seen_with(platform, rates, settings)
     }
 
     /// Readies platforms.
     pub(crate) fn targets(&self, on: &[(Platform, u64)]) -> Result<Targets> {
-        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
+        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| self.sees(p)).collect::<Result<_>>()?;
         let platforms = self.weights.engine.platforms(&self.platform_inputs(&raw)?)?;
         Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
     }
@@ -322,21 +395,28 @@ impl CostModel {
         let n = ln.len() as f64;
         let mean = ln.iter().sum::<f64>() / n;
         let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let shift = self.calibration().and_then(|c| c.shift(&platform.name));
-        let calibrated = shift.is_some();
-        let mean = mean + shift.as_ref().map_or(0.0, |s| s.ln_scale);
+        let calibrated = self.calibration().and_then(|c| c.of(&platform.name));
+        let by_kind = match (&answers.classes, calibrated.filter(|c| !c.kinds.is_empty())) {
+            (Some(costs), Some(scale)) => Some(graph.by_kind(costs, scale)),
+            _ => None,
+        };
+        let costs = by_kind.as_ref().or(answers.classes.as_ref());
+        let shift = match (&by_kind, &answers.classes) {
+            (Some(corrected), Some(costs)) => (graph.total_s(corrected) / graph.total_s(costs)).ln(),
+            _ => 0.0,
+        };
+        let mean = mean + shift + calibrated.map_or(0.0, |c| c.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
-            let why = "the estimate is not finite: a magnitude of the graph is out of range";
-            return Err(CostModelError::Bundle { origin: graph.name.to_owned(), why: why.into() });
+            return Err(CostModelError::NotFinite { graph: graph.name.to_owned() });
         }
         let measured = self.has_measured(platform.device());
         let general =
             self.weights.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
-        let half = shift.and_then(|s| s.half_width(options.coverage, spread)).unwrap_or(general);
+        let half = calibrated.and_then(|c| c.half_width(options.coverage, spread)).unwrap_or(general);
         let all_known = graph.known.iter().all(|&k| k);
-        let classes = match &answers.classes {
-            Some(sum) if options.per_node || !all_known => Some(mean_costs(sum, latency_s, graph.counts)),
+        let classes = match costs {
+            Some(costs) if options.per_node || !all_known => Some(mean_costs(costs, latency_s, graph.counts)),
             _ => None,
         };
         let known = if all_known { 1.0 } else { known_share(graph, classes.as_deref(), latency_s) };
@@ -345,7 +425,7 @@ impl CostModel {
             _ => Vec::new(),
         };
         let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
-        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, calibrated, nodes })
+        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, calibrated: calibrated.is_some(), nodes })
     }
 }
 

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! A graph is defined once, before the first record that names it, by its content hash. A run that failed is a record
-//! too: it says that the device could not do it, and never counts as a time.
+//! too: it says that the device could not do it, and never counts as a time. A record with `runs_s` may also have `nodes_s`,
+//! the seconds of the graph's nodes by their names, as far as they were measured.
 //!
 //! **Invariant:** every record holds at least one time and all are finite and above zero, or it holds a reason of failure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub struct Record {
     pub batch: u64,
     /// How it went.
     pub outcome: Outcome,
+    /// Seconds of nodes by their names, where they were measured.
+    pub nodes_s: BTreeMap<String, f64>,
 }
 
 impl Record {
@@ -72,6 +75,15 @@ impl Record {
 pub struct Records {
     graphs: IndexMap<String, Arc<Graph>>,
     rows: Vec<Record>,
+    /// By row: where it was read, if it was.
+    places: Vec<Option<Place>>,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone)]
+struct Place {
+    origin: Arc<str>,
+    line: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +104,8 @@ struct WireLine<'a> {
     batch: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     runs_s: Option<Vec<f64>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    nodes_s: BTreeMap<String, f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
 }
@@ -107,8 +121,23 @@ impl Records {
     /// # Errors
     /// A batch of 0, no run, a run that is not a finite number above zero, too many of either.
     pub fn push(&mut self, graph: &Arc<Graph>, hardware: &Arc<Platform>, batch: u64, outcome: Outcome) -> Result<()> {
+        self.push_profiled(graph, hardware, batch, outcome, BTreeMap::new())
+    }
+
+    /// Adds a measurement that also says how long nodes took, by their names, in seconds.
+    ///
+    /// # Errors
+    /// As [`Records::push`], and a node's time that is not a finite number of at least zero.
+    pub fn push_profiled(
+        &mut self,
+        graph: &Arc<Graph>,
+        hardware: &Arc<Platform>,
+        batch: u64,
+        outcome: Outcome,
+        nodes_s: BTreeMap<String, f64>,
+    ) -> Result<()> {
         let key = graph.content_hash().to_string();
-        let row = Record { graph: key.clone(), hardware: Arc::clone(hardware), batch, outcome };
+        let row = Record { graph: key.clone(), hardware: Arc::clone(hardware), batch, outcome, nodes_s };
         check(&row, self.rows.len()).map_err(|why| CostModelError::Record {
             origin: "(pushed)".into(),
             line: None,
@@ -116,7 +145,28 @@ impl Records {
         })?;
         self.graphs.entry(key).or_insert_with(|| Arc::clone(graph));
         self.rows.push(row);
+        self.places.push(None);
         Ok(())
+    }
+
+    /// Says of the last record that it was read there; errors about it will name the line.
+    pub fn read_from(&mut self, origin: &Arc<str>, line: usize) {
+        if let Some(place) = self.places.last_mut() {
+            *place = Some(Place { origin: Arc::clone(origin), line });
+        }
+    }
+
+    /// The line of the file that a record was read from, from 1.
+    pub fn line(&self, row: usize) -> Option<usize> {
+        self.places.get(row)?.as_ref().map(|place| place.line)
+    }
+
+    /// Where a record is: a file's line, or its number, from 1.
+    pub(crate) fn place(&self, row: usize) -> String {
+        match &self.places[row] {
+            Some(place) => format!("{}, line {}", place.origin, place.line),
+            None => format!("record {}", row + 1),
+        }
     }
 
     /// All records in order.
@@ -145,6 +195,7 @@ impl Records {
     /// The line that is malformed, names hardware or a graph that is not known, or breaks a rule of [`Records::push`].
     pub fn from_jsonl(origin: &str, text: &str, registry: &HardwareRegistry, limits: Limits) -> Result<Self> {
         let mut records = Records::new();
+        let name: Arc<str> = origin.into();
         let mut platforms: IndexMap<String, Arc<Platform>> = IndexMap::new();
         let mut lines = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
         let bad =
@@ -159,8 +210,9 @@ impl Records {
         }
         for (at, text) in lines {
             let line: WireLine = serde_json::from_str(text).map_err(|e| bad(at, e.to_string()))?;
+            let no_nodes = line.nodes_s.is_empty();
             match (line.definition, line.hardware, line.batch, line.runs_s, line.failed) {
-                (Some(definition), None, None, None, None) => {
+                (Some(definition), None, None, None, None) if no_nodes => {
                     let graph = Graph::from_json(definition.get(), limits).map_err(|e| bad(at, e.to_string()))?;
                     let hash = graph.content_hash().to_string();
                     if hash != line.graph {
@@ -185,9 +237,10 @@ impl Records {
                             platform
                         }
                     };
-                    let row = Record { graph: line.graph, hardware: platform, batch, outcome };
+                    let row = Record { graph: line.graph, hardware: platform, batch, outcome, nodes_s: line.nodes_s };
                     check(&row, records.rows.len()).map_err(|why| bad(at, why))?;
                     records.rows.push(row);
+                    records.places.push(Some(Place { origin: Arc::clone(&name), line: at + 1 }));
                 }
                 _ => {
                     let why = "a line has `graph` and `definition`, or `graph`, `hardware`, `batch` and the outcome";
@@ -255,6 +308,7 @@ impl WireLine<'_> {
             hardware: whole.then(|| row.hardware.to_string()),
             batch: whole.then_some(row.batch),
             runs_s: runs_s.filter(|_| whole),
+            nodes_s: if whole { row.nodes_s.clone() } else { BTreeMap::new() },
             failed: failed.filter(|_| whole),
         }
     }
@@ -266,6 +320,12 @@ fn check(row: &Record, before: usize) -> std::result::Result<(), String> {
     }
     if row.batch == 0 {
         return Err("the batch size is 0, it must be at least 1".into());
+    }
+    if let Some((name, bad)) = row.nodes_s.iter().find(|(_, s)| !(s.is_finite() && **s >= 0.0)) {
+        return Err(format!("node `{name}` took {bad} s, it must be a finite number of at least zero"));
+    }
+    if let (Outcome::Failed(_), false) = (&row.outcome, row.nodes_s.is_empty()) {
+        return Err("a run that failed has no times of nodes".into());
     }
     if let Outcome::Runs(runs) = &row.outcome {
         if runs.is_empty() || runs.len() > MAX_RUNS {

@@ -171,6 +171,11 @@ impl Encoder {
         self.source.fingerprint()
     }
 
+    /// Whether the attached table has that sentence.
+    pub fn in_table(&self, sentence: &str) -> bool {
+        self.table.as_ref().is_some_and(|table| table.get(sentence).is_some())
+    }
+
     /// Where the vectors came from so far.
     pub fn stats(&self) -> EncoderStats {
         EncoderStats {

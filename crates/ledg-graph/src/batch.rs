@@ -50,6 +50,18 @@ impl Graph {
 
     /// The graph at another batch size. Constants that spell out shapes (of Reshape, Expand, Resize) follow.
     ///
+    /// ```
+    /// use ledg_graph::{Attrs, DType, GraphBuilder, OpType};
+    /// let mut b = GraphBuilder::new("toy");
+    /// let x = b.input("x", DType::F32, &[1, 3, 8, 8]);
+    /// let y = b.activation("y", DType::F32, Some(&[1, 3, 8, 8]));
+    /// b.node("relu", OpType::onnx("Relu"), Attrs::new(), &[Some(x)], &[y]);
+    /// b.output(y);
+    /// let at_64 = b.finish()?.rescale_batch(64)?;
+    /// assert_eq!(at_64.value(at_64.outputs()[0]).shape.as_deref(), Some(&[64, 3, 8, 8][..]));
+    /// # Ok::<(), ledg_graph::GraphError>(())
+    /// ```
+    ///
     /// A file written at batch 1 may leave out what does nothing there. It is put in where a larger batch needs it: an
     /// Expand of what is joined to every sample (a class token), a Reshape that makes samples groups of a convolution.
     ///

@@ -9,6 +9,26 @@ use crate::error::GraphError;
 use crate::graph::{ConstData, Graph, Node, NodeId, OpType, Shape, Value, ValueId, ValueKind};
 
 /// A set of changes to a graph.
+///
+/// ```
+/// use ledg_graph::{Attrs, DType, GraphBuilder, GraphEdit, NodeId, OpType};
+/// let mut b = GraphBuilder::new("toy");
+/// let x = b.input("x", DType::F32, &[1, 16]);
+/// let y = b.activation("y", DType::F32, Some(&[1, 16]));
+/// let z = b.activation("z", DType::F32, Some(&[1, 16]));
+/// b.node("dropout", OpType::onnx("Dropout"), Attrs::new(), &[Some(x)], &[y]);
+/// b.node("relu", OpType::onnx("Relu"), Attrs::new(), &[Some(y)], &[z]);
+/// b.output(z);
+/// let graph = b.finish()?;
+/// // Whoever reads what the dropout gives reads what it is given.
+/// let mut edit = GraphEdit::new(&graph);
+/// edit.remove(NodeId::from_index(0));
+/// edit.replace_value(y, x);
+/// let edited = edit.finish()?;
+/// assert_eq!(edited.nodes().len(), 1);
+/// assert_eq!(graph.nodes().len(), 2, "the graph itself stays as it was");
+/// # Ok::<(), ledg_graph::GraphError>(())
+/// ```
 #[derive(Debug)]
 pub struct GraphEdit<'g> {
     graph: &'g Graph,

@@ -80,6 +80,18 @@ struct WireNode {
 impl Graph {
     /// The graph as JSON, one line.
     ///
+    /// ```
+    /// use ledg_graph::{Attrs, DType, Graph, GraphBuilder, Limits, OpType};
+    /// let mut b = GraphBuilder::new("toy");
+    /// let x = b.input("x", DType::F32, &[1, 16]);
+    /// let y = b.activation("y", DType::F32, Some(&[1, 16]));
+    /// b.node("relu", OpType::onnx("Relu"), Attrs::new(), &[Some(x)], &[y]);
+    /// b.output(y);
+    /// let graph = b.finish()?;
+    /// assert_eq!(Graph::from_json(&graph.to_json()?, Limits::default())?, graph);
+    /// # Ok::<(), ledg_graph::GraphError>(())
+    /// ```
+    ///
     /// # Errors
     /// Only if an attribute holds a number that JSON cannot express (NaN or infinity).
     pub fn to_json(&self) -> Result<String, GraphError> {

@@ -126,6 +126,23 @@ pub struct Relations {
 
 impl Relations {
     /// The relations of a graph.
+    ///
+    /// ```
+    /// use ledg_graph::{Attrs, DType, GraphBuilder, OpType, Relations};
+    /// let mut b = GraphBuilder::new("chain");
+    /// let mut last = b.input("x", DType::F32, &[1, 16]);
+    /// for name in ["a", "b", "c"] {
+    ///     let next = b.activation(format!("{name}.out"), DType::F32, Some(&[1, 16]));
+    ///     b.node(name, OpType::onnx("Relu"), Attrs::new(), &[Some(last)], &[next]);
+    ///     last = next;
+    /// }
+    /// b.output(last);
+    /// let relations = Relations::of(&b.finish()?);
+    /// assert_eq!(relations.fathers.row(2), [1]);
+    /// assert_eq!(relations.grandfathers.row(2), [0]);
+    /// assert_eq!(relations.sons.row(0), [1]);
+    /// # Ok::<(), ledg_graph::GraphError>(())
+    /// ```
     pub fn of(graph: &Graph) -> Self {
         let mut fathers = Vec::with_capacity(graph.nodes().len());
         for node in graph.nodes() {

@@ -1,8 +1,8 @@
 //! What the caller may choose, and what an import hands back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ledg_graph::{Graph, Limits, Shape};
+use ledg_graph::{Graph, Limits, OpType, Shape};
 
 /// What to do with an operator that no shape rule knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,9 @@ pub struct OnnxOptions {
     pub inputs: Option<Vec<String>>,
     /// What to do with operators that no rule knows.
     pub unknown: UnknownPolicy,
+    /// Operators without a shape rule that the caller can describe all the same, as a plugin does: their outputs have the
+    /// shapes that the file declares, and they are refused only where it declares none.
+    pub declared: BTreeSet<OpType>,
     /// Bounds on the graph. Nodes are counted before anything is decoded.
     pub limits: Limits,
     /// Most bytes a file may have, weights included. Default 16 GiB: weights are mapped, never read.
@@ -44,6 +47,7 @@ impl Default for OnnxOptions {
             dims: BTreeMap::new(),
             inputs: None,
             unknown: UnknownPolicy::Error,
+            declared: BTreeSet::new(),
             limits: Limits::default(),
             max_file_bytes: 16 << 30,
             max_structure_bytes: 64 << 20,

@@ -44,6 +44,23 @@ const IR_VERSION: i64 = 8;
 
 /// Writes a graph as an ONNX model, operator set 17.
 ///
+/// ```
+/// use ledg_graph::{Attrs, DType, GraphBuilder, OpType};
+/// use ledg_onnx::{OnnxOptions, WriteOptions, import_bytes, to_onnx};
+/// let mut b = GraphBuilder::new("toy");
+/// let x = b.input("x", DType::F32, &[1, 3, 8, 8]);
+/// let w = b.weight("w", DType::F32, &[4, 3, 3, 3]);
+/// let y = b.activation("y", DType::F32, Some(&[1, 4, 6, 6]));
+/// b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+/// b.output(y);
+/// let bytes = to_onnx(&b.finish()?, &WriteOptions::default())?;
+/// let back = import_bytes("toy.onnx", bytes.into(), &OnnxOptions::default())?;
+/// // Shapes were inferred again; no weight was written or read.
+/// let graph = back.graph;
+/// assert_eq!(graph.value(graph.outputs()[0]).shape.as_deref(), Some(&[1, 4, 6, 6][..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`OnnxError::NoSuchDim`] for a symbol whose input or axis does not exist, [`OnnxError::Tensor`] for a constant whose
 /// data and shape differ in size or whose element type has no data here.

@@ -208,6 +208,27 @@ fn unknown_operators_read_what_their_graphs_take_from_outside() {
     assert_eq!(imported.graph.nodes()[1].inputs.len(), 4);
 }
 
+/// What the caller can describe needs no rule, but a shape.
+#[test]
+fn declared_operators_have_the_shapes_that_the_file_declares() {
+    let graph = |declared: bool| {
+        let graph = GraphMsg::new()
+            .input("x", &[2, 3])
+            .node("acme:Magic", &["x"], &["m"], &[])
+            .node("Relu", &["m"], &["y"], &[])
+            .output("y");
+        if declared { graph.info("m", &sizes(&[2, 5])) } else { graph }.model(17)
+    };
+    let declared = [ledg_graph::OpType::new("acme", "Magic")].into();
+    let options = OnnxOptions { declared, ..OnnxOptions::default() };
+    let imported = import_with(graph(true), &options).unwrap();
+    assert_eq!((ops(&imported).as_str(), imported.unknown.len()), ("acme.Magic Relu", 0));
+    let y = imported.graph.outputs()[0];
+    assert_eq!(imported.graph.value(y).shape, Some(vec![2, 5]));
+    let message = import_with(graph(false), &options).unwrap_err().to_string();
+    assert!(message.ends_with("so the file has to declare the shape of its output (value_info)"), "{message}");
+}
+
 /// A rule whose answer depends on data trusts the file where the file is complete.
 #[test]
 fn declared_shapes_stand_in_for_values() {

@@ -1,13 +1,13 @@
 //! The pre-norm transformer block, its self-attention replaced by Dynamic Graph Self-Attention.
 
 use candle_core::{Module, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Linear, VarBuilder};
 
 use crate::batch::GraphBatch;
 use crate::config::{Attention, PredictorConfig};
 use crate::dgsa::Dgsa;
 use crate::error::Result;
-use crate::layers::{LayerNorm, Linear, Mode, dropout, linear};
+use crate::layers::{LayerNorm, Mode, dropout, linear};
 
 /// `x + DGSA(norm(x))`, then `x + FFN(norm(x))`.
 pub(crate) struct Block {

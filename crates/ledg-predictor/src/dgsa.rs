@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use candle_core::{Module, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Linear, VarBuilder};
 
 use crate::batch::GraphBatch;
 use crate::config::{Attention, PredictorConfig};
 use crate::dynamic_weights::DynamicWeights;
 use crate::error::Result;
-use crate::layers::{Linear, linear};
+use crate::layers::linear;
 use crate::ops::SparseAttention;
 
 /// Multi-head attention over the masks of a graph batch.

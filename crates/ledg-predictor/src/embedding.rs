@@ -3,12 +3,12 @@
 //! The language model itself is elsewhere: `e_i = LLM(T_N(n_i))` and `e_P = LLM(T_P(p))` come in as vectors.
 
 use candle_core::{Module, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Linear, VarBuilder};
 
 use crate::batch::{GraphBatch, PlatformBatch};
 use crate::config::{HardwareInputs, PredictorConfig};
 use crate::error::Result;
-use crate::layers::{Linear, Mode, dropout, linear, noisy, row_mask, zero_linear};
+use crate::layers::{Mode, dropout, linear, noisy, row_mask, zero_linear};
 
 /// Node vectors from sentences and numbers.
 pub(crate) struct NodeEmbedding {

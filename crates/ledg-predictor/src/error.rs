@@ -40,6 +40,20 @@ pub enum PredictorError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A training whose gradient is no number any more.
+    #[error("the gradient is not finite at step {step}: lower the learning rate")]
+    Diverged {
+        /// Steps made.
+        step: u64,
+    },
+    /// A tensor of an optimizer's checkpoint that does not fit the model.
+    #[error("the checkpoint's `{key}` {why}")]
+    Checkpoint {
+        /// Name of the tensor.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// From the tensor library; the message carries operation and shapes.
     #[error("tensor: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -6,12 +6,11 @@
 use std::cell::RefCell;
 
 use candle_core::{D, DType, Device, Module, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::{Init, Linear, VarBuilder};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
-use crate::ops::AffineRows;
 
 /// Whether the model is being trained; training carries the random numbers for dropout.
 pub enum Mode<'a> {
@@ -21,51 +20,19 @@ pub enum Mode<'a> {
     Train(&'a RefCell<ChaCha8Rng>),
 }
 
-/// `x Wᵀ + b`.
-///
-/// Trained, it is the tensor library's. For inference in f32 it is one product on the calling thread: the library's asks the
-/// system for its number of cores at every product and shares large ones with a pool of threads, which costs more than
-/// products of this size, and rounds a row otherwise in a large product than in a small one. Here the bits of a row do
-/// not depend on the other rows.
-#[derive(Debug, Clone)]
-pub(crate) struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-    trained: candle_nn::Linear,
-}
-
-impl Linear {
-    fn new(weight: Tensor, bias: Tensor) -> Self {
-        let trained = candle_nn::Linear::new(weight.clone(), Some(bias.clone()));
-        Linear { weight, bias, trained }
-    }
-}
-
-impl Module for Linear {
-    /// # Shapes
-    /// (n, d_in) → (n, d_out)
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let tracked = [x, &self.weight, &self.bias].iter().any(|t| t.track_op());
-        if tracked || x.dtype() != DType::F32 || x.rank() != 2 {
-            return self.trained.forward(x);
-        }
-        x.contiguous()?.apply_op3_no_bwd(&self.weight, &self.bias, &AffineRows)
-    }
-}
-
 /// A linear layer, weights `weight` (out, in) and `bias` (out). Weights start uniform within ±1/√in.
 pub(crate) fn linear(d_in: usize, d_out: usize, vb: VarBuilder) -> Result<Linear> {
     let bound = 1.0 / (d_in as f64).sqrt();
     let weight = vb.get_with_hints((d_out, d_in), "weight", Init::Uniform { lo: -bound, up: bound })?;
     let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
-    Ok(Linear::new(weight, bias))
+    Ok(Linear::new(weight, Some(bias)))
 }
 
 /// A linear layer that starts at zero, so that what it corrects starts uncorrected.
 pub(crate) fn zero_linear(d_in: usize, d_out: usize, vb: VarBuilder) -> Result<Linear> {
     let weight = vb.get_with_hints((d_out, d_in), "weight", Init::Const(0.0))?;
     let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
-    Ok(Linear::new(weight, bias))
+    Ok(Linear::new(weight, Some(bias)))
 }
 
 /// Layer normalisation over the last dimension.

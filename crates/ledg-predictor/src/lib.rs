@@ -10,6 +10,7 @@
 //! | `block` | | the pre-norm transformer block around it |
 //! | `readout::paper` | | network token ∥ platform vector → latency |
 //! | `readout::sum` | | Σ of roofline terms × exp(learned corrections): the physical prior |
+//! | `score` | | the score head, for ranking schedules of one task |
 //! | `executor` | (1)-(8) | the same without tensors, for inference |
 //!
 //! **Invariant:** this crate knows nothing of text, files or ONNX. Attention costs grow with edges, never with N². Graphs
@@ -29,20 +30,26 @@ mod input;
 mod layers;
 mod normalization;
 mod ops;
+mod optimizer;
 mod predictor;
 mod quotient;
 mod readout;
 mod roofline;
+mod score;
 
 pub use batch::{GraphBatch, PlatformBatch, Query};
-pub use config::{Attention, HardwareInputs, PredictorConfig, Readout};
+pub use config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
 pub use edges::WeightedEdges;
 pub use error::PredictorError;
-pub use executor::{Answer, Executor, GraphRows, PlatformRows, PriceScratch, Store};
+pub use executor::{
+    Answer, Executor, GraphRows, Patch, Patched, PlatformRows, PriceScratch, ScoreExecutor, Standing, Store,
+};
 pub use init::SeededInit;
 pub use input::{GraphInput, NodeInput, PlatformInput, PlatformRates};
 pub use layers::Mode;
 pub use normalization::{Normalization, Standardizer};
+pub use optimizer::{AdamW, learning_rate};
 pub use predictor::{NodeCost, Predictor};
 pub use quotient::QuotientGraph;
 pub use roofline::{N_PHYSICAL, PHYSICAL_NAMES};
+pub use score::{ScoreConfig, Scorer, ranking_loss};

@@ -27,6 +27,9 @@ pub const PHYSICAL_NAMES: [&str; N_PHYSICAL] = [
 /// Number of dimensionless numbers of a node on a platform.
 pub const N_PHYSICAL: usize = 11;
 
+/// The one that looks at the whole graph: the share of its roofline time.
+pub(crate) const SHARE: usize = 8;
+
 /// Vector operations spent on addressing, converting and moving one element: what keeps a kernel that computes next to
 /// nothing from running at the memory's full rate on a chip whose memory is fast for its cores. An order of magnitude;
 /// the learned correction starts from here.
@@ -155,24 +158,20 @@ impl NodeLogs {
         }
     }
 
-    /// [`physical_numbers`], from logarithms.
+    /// [`physical_numbers`], from logarithms; without [`SHARE`], which is 0.
     pub fn physical(
         &self,
         per_sample: &Magnitudes,
         contraction: bool,
-        terms: &[f64; N_TERMS],
         (rates, logs): (&PlatformRates, &PlatformLogs),
         batch: f64,
-        total_s: f64,
     ) -> [f32; N_PHYSICAL] {
         let ln_batch = batch.ln();
-        let [compute_s, issue_s, memory_s, launch_s] = *terms;
         let moved = per_sample.scaled_batch(batch).moved_elems();
         let ln_moved = moved.ln();
         let compute = self.flops + ln_batch - if contraction { logs.matmul } else { logs.vector };
         let issue = ln_moved + ISSUE_FLOPS_PER_ELEMENT.ln() - logs.vector;
         let memory = ln_moved + logs.element - logs.bandwidth;
-        let roofline = compute_s.max(issue_s).max(memory_s);
         let cached = |ln_bytes: f64| logs.cache.map_or(0.0, |cache| scaled(ln_bytes - cache));
         let per_unit = |ln_work: f64, scale: f64| logs.units.map_or(0.0, |units| scaled(ln_work - units - scale.ln()));
         let numbers = [
@@ -184,12 +183,17 @@ impl NodeLogs {
             if rates.cache_bytes.is_some() { 1.0 } else { 0.0 },
             per_unit(self.written + ln_batch, 2048.0),
             per_unit(self.flops + ln_batch, 1e6),
-            log_ratio(roofline + launch_s, total_s),
+            0.0,
             if moved > 0.0 { per_sample.weight_elems / moved } else { 0.0 },
             cached(self.weights + logs.element),
         ];
         numbers.map(|x| x as f32)
     }
+}
+
+/// The number [`SHARE`] of a node, from the logarithms of its time and the graph's.
+pub(crate) fn share(ln_time: f64, ln_total: f64) -> f32 {
+    scaled(ln_time - ln_total) as f32
 }
 
 /// [`log_ratio`] of a ratio whose logarithm is known.

@@ -105,6 +105,187 @@ proptest! {
     }
 }
 
+/// A graph that stands, and ln seconds by query of it as patched.
+fn run_patched(executor: &Executor, g: &GraphInput, patch: &Patch<NodeInput>) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let platforms = executor.platforms(&platforms()).unwrap();
+    let queries: Vec<(usize, f64)> = queries(0).iter().map(|q| (q.platform, q.batch)).collect();
+    let (mut store, mut standing, mut patched) = (Store::default(), Standing::default(), Patched::default());
+    executor.stand(&g.nodes, &g.relations, (&platforms, &queries), &mut store, &mut standing).unwrap();
+    let mut answer = Answer::default();
+    let mut ask = |patch: &Patch<NodeInput>, by_class: bool| {
+        let node = |i: u32| &g.nodes[i as usize];
+        assert!(executor.patch(&standing, node, patch, &mut store, &mut patched).unwrap());
+        let mut costs = Vec::new();
+        let answers = (0..queries.len()).map(|i| {
+            executor.price_patched(&standing, &mut patched, (&platforms, i, by_class), &mut answer).unwrap();
+            if i == 0 && by_class {
+                let all = (g.nodes.len() + patch.added.len()) as u32;
+                let left = (0..all).filter(|node| !patch.removed.contains(node));
+                costs = left.map(|node| answer.classes[patched.class_of(&standing, node) as usize].total_s()).collect();
+            }
+            answer.ln_s.clone()
+        });
+        (answers.collect::<Vec<_>>(), costs)
+    };
+    let first = ask(patch, true);
+    // A patch leaves no trace, and costs by class change nothing.
+    let none = Patch::default();
+    let (unchanged, _) = run(executor, g, &mut Store::default());
+    let (asked, _) = ask(&none, false);
+    for (a, b) in asked.iter().flatten().zip(unchanged.iter().flatten()) {
+        assert!((a - b).abs() < 1e-12, "{a} {b}");
+    }
+    assert_eq!(ask(patch, false).0, first.0);
+    first
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Some nodes go, some come, some read others than before: the answer is that of the graph as it is then.
+    #[test]
+    fn a_patched_graph_costs_what_it_costs_anew(
+        n in 2usize..30, seed in 0u64..1000, layers in 0usize..4, twins in 0usize..10,
+        gone in prop::collection::vec(0usize..30, 0..3), new in prop::collection::vec(prop::collection::vec(0usize..30, 0..4), 0..4),
+        moved in prop::collection::vec((0usize..30, prop::collection::vec(0usize..30, 0..3)), 0..3),
+    ) {
+        let mut g = graph(n, seed);
+        for i in 0..twins.min(n) {
+            g.nodes[i] = g.nodes[0].clone();
+        }
+        let mut fathers: Vec<Vec<u32>> = (0..n).map(|i| g.relations.fathers.row(i).to_vec()).collect();
+        let mut removed: Vec<u32> = gone.iter().map(|i| (i % n) as u32).collect();
+        removed.sort_unstable();
+        removed.dedup();
+        removed.truncate(n - 1);
+        for (node, to) in &moved {
+            let node = node % n;
+            fathers[node] = to.iter().filter(|_| node > 0).map(|f| (f % node.max(1)) as u32).collect();
+        }
+        // New nodes read what was there; a node reads the first of them.
+        let added: Vec<NodeInput> = (0..new.len()).map(|i| graph(1, seed + 7 * i as u64).nodes[0].clone()).collect();
+        fathers.extend(new.iter().map(|to| to.iter().map(|f| (f % n) as u32).collect::<Vec<_>>()));
+        for list in &mut fathers {
+            list.retain(|f| !removed.contains(f));
+            list.sort_unstable();
+            list.dedup();
+        }
+        let old = |i: usize| if i < n { g.relations.fathers.row(i) } else { &[] };
+        let changed = (0..fathers.len()).filter(|&i| !removed.contains(&(i as u32)) && (i >= n || old(i) != fathers[i]));
+        let patch = Patch {
+            fathers: changed.map(|i| (i as u32, fathers[i].clone())).collect(),
+            removed: removed.clone(),
+            added: added.clone(),
+        };
+        let left: Vec<usize> = (0..fathers.len()).filter(|&i| !removed.contains(&(i as u32))).collect();
+        let place = |f: u32| left.iter().position(|&i| i == f as usize).unwrap() as u32;
+        let rows = left.iter().map(|&i| fathers[i].iter().map(|&f| place(f)).collect()).collect();
+        let all: Vec<NodeInput> = g.nodes.iter().cloned().chain(added).collect();
+        let now = GraphInput {
+            nodes: left.iter().map(|&i| all[i].clone()).collect(),
+            relations: ledg_graph::Relations::from_fathers(ledg_graph::EdgeList::from_rows(rows)),
+        };
+        for attention in [Attention::Dgsa, Attention::Fixed, Attention::None] {
+            let config = PredictorConfig { n_layers: layers, ..config(attention, Readout::Sum) };
+            let (_, executor) = both(&config, seed, 2);
+            assert!(executor.can_stand());
+            let (answers, costs) = run_patched(&executor, &g, &patch);
+            let (expected, expected_costs) = run(&executor, &now, &mut Store::default());
+            for (a, b) in answers.iter().flatten().zip(expected.iter().flatten()) {
+                prop_assert!((a - b).abs() < 1e-6, "{attention:?} {a} {b}");
+            }
+            for (a, b) in costs.iter().zip(&expected_costs) {
+                prop_assert!((a / 2.0 / b - 1.0).abs() < 1e-5, "{attention:?} {a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_question_has_the_same_bits(n in 1usize..40, seed in 0u64..1000) {
+        for attention in ATTENTIONS {
+            let (_, executor) = both(&config(attention, Readout::Sum), seed, 3);
+            let (first, second) = (graph(n, seed), graph(n, seed + 1));
+            let expected = run(&executor, &first, &mut Store::default());
+            // After other graphs, in a store that has grown, and on other threads.
+            let mut store = Store::default();
+            run(&executor, &second, &mut store);
+            prop_assert_eq!(&run(&executor, &first, &mut store), &expected);
+            store.clear();
+            prop_assert_eq!(&run(&executor, &first, &mut store), &expected);
+            std::thread::scope(|scope| {
+                let ask = || run(&executor, &first, &mut Store::default());
+                let threads: Vec<_> = (0..3).map(|_| scope.spawn(ask)).collect();
+                threads.into_iter().for_each(|t| assert_eq!(t.join().unwrap(), expected));
+            });
+            // Another model loaded from the same weights.
+            let (_, twin) = both(&config(attention, Readout::Sum), seed, 3);
+            prop_assert_eq!(&run(&twin, &first, &mut Store::default()), &expected);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_where_it_is() {
+    for attention in ATTENTIONS {
+        let (_, executor) = both(&config(attention, Readout::Sum), 3, 2);
+        let good = graph(12, 5);
+        let (expected, _) = run(&executor, &good, &mut Store::default());
+        // A sentence vector that is not a number: its graph's answer is none, and no other graph's changes.
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut poisoned = graph(12, 6);
+            poisoned.nodes[4].sentence = vec![bad; SENTENCE_DIM].into();
+            let mut store = Store::default();
+            let (answers, _) = run(&executor, &poisoned, &mut store);
+            assert!(answers.iter().flatten().all(|x| x.is_nan()), "{attention:?} {bad}: {answers:?}");
+            assert_eq!(run(&executor, &good, &mut store).0, expected);
+        }
+        // Numbers and magnitudes that are not finite are told, at their node.
+        let mut store = Store::default();
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
+            for field in 0..4 {
+                let mut poisoned = good.clone();
+                let m = &mut poisoned.nodes[7].magnitudes;
+                *[&mut m.flops, &mut m.read_elems, &mut m.write_elems, &mut m.weight_elems][field] = bad;
+                let error = executor.graph(&poisoned, &mut store, &mut GraphRows::default()).unwrap_err();
+                assert!(matches!(error, PredictorError::NotFinite { node: 7, .. }), "{error}");
+            }
+        }
+        assert_eq!(run(&executor, &good, &mut store).0, expected, "what was refused left nothing behind");
+    }
+}
+
+#[test]
+fn a_platform_that_is_not_a_number_is_alone_with_it() {
+    let (_, executor) = both(&config(Attention::Dgsa, Readout::Sum), 3, 2);
+    let g = graph(12, 5);
+    let (mut rows, mut store) = (GraphRows::default(), Store::default());
+    executor.graph(&g, &mut store, &mut rows).unwrap();
+    let mut poisoned = platforms();
+    poisoned[0].sheet[1] = f32::NAN;
+    let poisoned = executor.platforms(&poisoned).unwrap();
+    let sound = executor.platforms(&platforms()).unwrap();
+    let (mut scratch, mut answer) = (PriceScratch::default(), Answer::default());
+    let mut ask = |on: &PlatformRows, platform: usize| {
+        executor.price(&rows, on, (platform, 4.0), &mut scratch, &mut answer).unwrap();
+        answer.ln_s.clone()
+    };
+    let expected = ask(&sound, 1);
+    assert!(ask(&poisoned, 0).iter().all(|x| x.is_nan()));
+    assert_eq!(ask(&poisoned, 1), expected);
+}
+
+#[test]
+fn magnitudes_at_the_edge_of_numbers_give_numbers() {
+    let (_, executor) = both(&config(Attention::Dgsa, Readout::Sum), 3, 2);
+    for extreme in [0.0, f64::MIN_POSITIVE, 1e-300, 1e30] {
+        let mut g = graph(6, 1);
+        let m = &mut g.nodes[2].magnitudes;
+        (m.flops, m.read_elems, m.write_elems, m.weight_elems) = (extreme, extreme, extreme, extreme);
+        let (answers, costs) = run(&executor, &g, &mut Store::default());
+        assert!(answers.iter().flatten().chain(&costs).all(|x| x.is_finite()), "{extreme}: {answers:?} {costs:?}");
+    }
+}
+
 #[test]
 fn ablations_of_the_inputs_are_followed() {
     let base = config(Attention::Dgsa, Readout::Sum);

@@ -26,3 +26,7 @@ files![
     "quant.toml",
     "fusions.toml",
 ];
+
+/// Operators of compiled plans: domain, name and text of each file. They stay out of the fingerprint.
+pub(crate) const PLAN_FILES: &[(&str, &str, &str)] =
+    &[("tract", "configs/templates/tract.toml", include_str!("../../../configs/templates/tract.toml"))];

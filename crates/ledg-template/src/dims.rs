@@ -16,6 +16,7 @@ macro_rules! dims {
                 name: stringify!($name),
                 doc: concat!($($doc),+),
                 get: |d| d.$name,
+                set: |d, value| d.$name = value,
             }),+];
         }
     };
@@ -30,6 +31,8 @@ pub struct Variable {
     pub doc: &'static str,
     /// Reads it.
     pub get: fn(&OpDims) -> f64,
+    /// Writes it.
+    pub set: fn(&mut OpDims, f64),
 }
 
 dims! {
@@ -105,6 +108,8 @@ dims! {
     broadcast,
     /// 1 if several operators were fused into this one
     fused,
+    /// operations on every output element that ride on a pass over it made for something else (compiled plans)
+    riders,
 }
 
 impl Default for OpDims {
@@ -147,6 +152,7 @@ impl Default for OpDims {
             pointwise: 0.0,
             broadcast: 0.0,
             fused: 0.0,
+            riders: 0.0,
         }
     }
 }

@@ -24,6 +24,7 @@
 //! **Invariant:** pure: no files, no text models; text in, text and numbers out.
 
 mod builtin;
+pub mod check;
 mod describe;
 mod dims;
 mod error;
@@ -34,6 +35,9 @@ mod fusion;
 pub mod hardware;
 mod lower;
 mod operator;
+mod part;
+mod place;
+mod sample;
 mod sentence;
 mod set;
 mod view;
@@ -43,5 +47,7 @@ pub use dims::{OpDims, Variable};
 pub use error::TemplateError;
 pub use features::{FEATURE_NAMES, FEATURE_SCHEMA, N_FEATURES};
 pub use lower::{LowerOptions, Lowered, Lowering};
+pub use operator::operator_type;
+pub use place::Place;
 pub use set::{OpId, TEMPLATE_SCHEMA, TemplateSet};
 pub use view::GraphView;

@@ -55,9 +55,11 @@ pub struct Lowering<'g> {
     pub relations: Relations,
     /// By value: whether it depends on no graph input.
     pub(crate) fixed: Vec<bool>,
+    /// The same before anything was fused.
+    fixed_before: Vec<bool>,
 }
 
-impl Lowering<'_> {
+impl<'g> Lowering<'g> {
     /// Number of kept nodes.
     pub fn n_kept(&self) -> usize {
         self.kept.len()
@@ -81,7 +83,13 @@ impl Lowering<'_> {
         &self.fixed
     }
 
-    pub(crate) fn node(&self, place: usize) -> Option<&Node> {
+    /// [`Lowering::fixed`] as it was before anything was fused.
+    pub fn fixed_before(&self) -> &[bool] {
+        &self.fixed_before
+    }
+
+    /// The node at a place of the view after fusion, if there is one.
+    pub fn node(&self, place: usize) -> Option<&Node> {
         self.rewritten.slots[place].node()
     }
 
@@ -125,7 +133,7 @@ impl TemplateSet {
         let fixed = {
             let view = GraphView::from(&lowered);
             let ids = self.op_ids(&view);
-            self.fixed_values(view.values.iter().copied(), view.nodes.iter().copied().zip(&ids))
+            self.fixed_values(of_kind(view.values.iter().copied()), view.nodes.iter().copied().zip(&ids))
         };
         Ok(Lowered {
             kept: lowering.kept.iter().map(|&place| NodeId::from_index(row_of[place as usize])).collect(),
@@ -151,17 +159,42 @@ impl TemplateSet {
         ids: Vec<OpId>,
         options: &LowerOptions,
     ) -> Result<Lowering<'g>, TemplateError> {
+        let lowering = self.lowering(view, ids, options, None, relations)?;
+        if lowering.kept.is_empty() {
+            let (graph, n_nodes) = (view.name.to_owned(), view.nodes.len());
+            return Err(TemplateError::NothingToCost { graph, n_nodes });
+        }
+        Ok(lowering)
+    }
+
+    /// Lowers a view; `given` tells of values that other nodes than the view's produce whether they are fixed, before fusion
+    /// and after.
+    pub(crate) fn lowering<'g>(
+        &self,
+        view: &'g GraphView<'g>,
+        ids: Vec<OpId>,
+        options: &LowerOptions,
+        given: Option<[&[bool]; 2]>,
+        relations: impl FnOnce(&[Slot<'_>], &[u32], &[bool]) -> Relations,
+    ) -> Result<Lowering<'g>, TemplateError> {
         if let Some(name) = options.disabled.iter().find(|d| self.fusions().iter().all(|f| f.name != **d)) {
             let suggestion = closest(name, self.fusion_names()).to_owned();
             return Err(TemplateError::NoSuchFusion { name: name.clone(), suggestion });
         }
-        let values = || view.values.iter().copied();
-        let rewritten = {
-            let fixed = self.fixed_values(values(), view.nodes.iter().copied().zip(&ids));
-            rewrite(self, view, ids, &fixed, options)
+        let unlowered = |given: Option<&[bool]>| match given {
+            None => of_kind(view.values.iter().copied()),
+            Some(given) => {
+                let mut fixed = given.to_vec();
+                let own = view.nodes.iter().flat_map(|n| &n.outputs).filter(|v| v.index() < given.len());
+                own.for_each(|v| fixed[v.index()] = false);
+                fixed.extend(of_kind(view.values[given.len()..].iter().copied()));
+                fixed
+            }
         };
+        let fixed_before = self.fixed_values(unlowered(given.map(|g| g[0])), view.nodes.iter().copied().zip(&ids));
+        let rewritten = rewrite(self, view, ids, &fixed_before, options);
         let present = rewritten.slots.iter().zip(&rewritten.ids).filter_map(|(slot, id)| Some((slot.node()?, id)));
-        let fixed = self.fixed_values(values(), present);
+        let fixed = self.fixed_values(unlowered(given.map(|g| g[1])), present);
         let kept: Vec<u32> = (0..rewritten.slots.len())
             .filter(|&place| {
                 let Some(node) = rewritten.slots[place].node() else { return false };
@@ -172,21 +205,12 @@ impl TemplateSet {
             })
             .map(|place| place as u32)
             .collect();
-        if kept.is_empty() {
-            let (graph, n_nodes) = (view.name.to_owned(), view.nodes.len());
-            return Err(TemplateError::NothingToCost { graph, n_nodes });
-        }
-        let relations = relations(&rewritten.slots, view.values.len(), &kept, &fixed);
-        Ok(Lowering { view, rewritten, kept, relations, fixed })
+        let relations = relations(&rewritten.slots, &kept, &fixed);
+        Ok(Lowering { view, rewritten, kept, relations, fixed, fixed_before })
     }
 
     /// By value: whether it is a weight, a constant, or computed from such alone. Frameworks fold these ahead of time.
-    fn fixed_values<'n>(
-        &self,
-        values: impl Iterator<Item = &'n Value>,
-        nodes: impl Iterator<Item = (&'n Node, &'n OpId)>,
-    ) -> Vec<bool> {
-        let mut fixed: Vec<bool> = values.map(|v| matches!(v.kind, ValueKind::Weight | ValueKind::Constant)).collect();
+    fn fixed_values<'n>(&self, mut fixed: Vec<bool>, nodes: impl Iterator<Item = (&'n Node, &'n OpId)>) -> Vec<bool> {
         for (node, &id) in nodes {
             let folds =
                 node.present_inputs().all(|v| fixed[v.index()]) || self.operator_of(id).is_some_and(|o| o.fixed);
@@ -205,6 +229,11 @@ impl Lowering<'_> {
     }
 }
 
+/// By value: whether it is a weight or a constant.
+fn of_kind<'n>(values: impl Iterator<Item = &'n Value>) -> Vec<bool> {
+    values.map(|v| matches!(v.kind, ValueKind::Weight | ValueKind::Constant)).collect()
+}
+
 fn rewrite<'g>(
     set: &TemplateSet,
     view: &'g GraphView<'g>,
@@ -221,10 +250,10 @@ fn rewrite<'g>(
 }
 
 /// Fathers are the kept nodes that a node's inputs come from; a view that was left out hands on its first input.
-fn relations(slots: &[Slot<'_>], n_values: usize, kept: &[u32], fixed: &[bool]) -> Relations {
+fn relations(slots: &[Slot<'_>], kept: &[u32], fixed: &[bool]) -> Relations {
     const NONE: u32 = u32::MAX;
     // By value: the row of the kept node that it comes from.
-    let mut source = vec![NONE; n_values];
+    let mut source = vec![NONE; fixed.len()];
     let mut fathers = EdgeList::with_capacity(kept.len(), 2 * kept.len());
     let mut rows = kept.iter().enumerate().peekable();
     for (place, slot) in slots.iter().enumerate() {

@@ -73,7 +73,11 @@ impl OneOrMany {
     }
 }
 
-/// `com.microsoft.FusedConv` is operator `FusedConv` of domain `com.microsoft`.
+/// The operator of a name as template files write it: `com.microsoft.FusedConv` is `FusedConv` of domain `com.microsoft`.
+pub fn operator_type(text: &str) -> OpType {
+    parse_op(text)
+}
+
 pub(crate) fn parse_op(text: &str) -> OpType {
     match text.rsplit_once('.') {
         Some((domain, name)) => OpType::new(domain, name),

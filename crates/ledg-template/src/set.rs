@@ -1,17 +1,19 @@
 //! A set of templates: the built-in files and any that are added.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use indexmap::IndexMap;
-use ledg_graph::OpType;
+use ledg_graph::{Graph, OpType};
 use sha2::{Digest, Sha256};
 
 use crate::describe::UNKNOWN_CLASS;
 use crate::error::{TemplateError, closest};
 use crate::features::FEATURE_SCHEMA;
 use crate::formula::Formulas;
-use crate::fusion::Fusion;
+use crate::fusion::{Fusion, FusionWire};
 use crate::operator::{FileWire, Operator, parse_op};
+use crate::part::Neighbours;
 
 /// The version of the format of template files.
 pub const TEMPLATE_SCHEMA: u32 = 1;
@@ -25,12 +27,18 @@ pub struct TemplateSet {
     /// By [`OpId`]: the operator's template.
     by_id: Vec<Option<usize>>,
     fusions: Vec<Fusion>,
+    /// Worked out when it is first asked for.
+    neighbours: OnceLock<Neighbours>,
     /// Who declared what: (kind, name) -> file.
     declared: IndexMap<(&'static str, String), String>,
     /// Class -> its documentation.
     classes: IndexMap<String, String>,
     formulas: Formulas,
+    /// Domains of the operators of compiled plans.
+    plan_domains: BTreeSet<String>,
     hash: Sha256,
+    /// Number of the built-in templates, which come first; 0 while they are loaded.
+    n_builtin: usize,
 }
 
 impl TemplateSet {
@@ -43,6 +51,10 @@ impl TemplateSet {
         for (origin, text) in crate::builtin::FILES {
             set.add(origin, text)?;
         }
+        for (domain, origin, text) in crate::builtin::PLAN_FILES {
+            set = set.with_plan_operators(domain, origin, text)?;
+        }
+        set.n_builtin = set.operators.len();
         Ok(set)
     }
 
@@ -55,14 +67,36 @@ impl TemplateSet {
             ids: OpIds::default(),
             by_id: Vec::new(),
             fusions: Vec::new(),
+            neighbours: OnceLock::new(),
             declared: IndexMap::new(),
             classes: IndexMap::new(),
             formulas: Formulas::default(),
+            plan_domains: BTreeSet::new(),
             hash,
+            n_builtin: 0,
         }
     }
 
     /// The set with the declarations of one more file, e.g. a vendor's.
+    ///
+    /// ```
+    /// use ledg_graph::OpType;
+    /// use ledg_template::TemplateSet;
+    /// let lut = r#"
+    ///     schema = 1
+    ///     [[operator]]
+    ///     op = "com.acme.Lut"
+    ///     class = "Act"
+    ///     sentence = "Lut"
+    ///     dims = "elementwise"
+    ///     flops = "out_elems"
+    /// "#;
+    /// let templates = TemplateSet::builtin()?.with_toml("acme.toml", lut)?;
+    /// assert!(templates.knows(&OpType::new("com.acme", "Lut")));
+    /// // What is declared already cannot be declared again.
+    /// assert!(templates.with_toml("again.toml", lut).is_err());
+    /// # Ok::<(), ledg_template::TemplateError>(())
+    /// ```
     ///
     /// # Errors
     /// Malformed TOML, unknown keys, formulas, sentences or patterns that do not parse, and any operator, class or
@@ -72,9 +106,43 @@ impl TemplateSet {
         Ok(self)
     }
 
+    /// The set with the operators of an engine's compiled plans, which are all of one domain that the set does not have.
+    ///
+    /// Nothing that the set says of other graphs changes, so its [`fingerprint`](Self::fingerprint) does not either: a
+    /// model that was trained with the set stays valid. A graph with such operators is known at its own batch size only,
+    /// as a plan is made for one; see [`is_plan`](Self::is_plan).
+    ///
+    /// # Errors
+    /// As [`with_toml`](Self::with_toml); also declarations other than operators of `domain`.
+    pub fn with_plan_operators(mut self, domain: &str, origin: &str, text: &str) -> Result<TemplateSet, TemplateError> {
+        let hash = self.hash.clone();
+        let before = self.declared.len();
+        self.add(origin, text)?;
+        for (what, name) in self.declared.keys().skip(before) {
+            if *what != "operator" || parse_op(name).domain != domain {
+                let (origin, name) = (origin.to_owned(), name.clone());
+                let why = "a set of plan operators declares operators of its own domain and nothing else";
+                return Err(TemplateError::BadName { origin, what, name, why });
+            }
+        }
+        self.hash = hash;
+        self.plan_domains.insert(domain.to_owned());
+        Ok(self)
+    }
+
+    /// Whether a graph is a compiled plan: whether any of its operators came by
+    /// [`with_plan_operators`](Self::with_plan_operators).
+    pub fn is_plan(&self, graph: &Graph) -> bool {
+        !self.plan_domains.is_empty() && graph.nodes().iter().any(|n| self.plan_domains.contains(&n.op.domain))
+    }
+
     fn add(&mut self, origin: &str, text: &str) -> Result<(), TemplateError> {
         let file: FileWire =
             toml::from_str(text).map_err(|e| TemplateError::Toml { origin: origin.to_owned(), source: Box::new(e) })?;
+        self.add_file(origin, &file)
+    }
+
+    pub(crate) fn add_file(&mut self, origin: &str, file: &FileWire) -> Result<(), TemplateError> {
         if file.schema != TEMPLATE_SCHEMA {
             let origin = origin.to_owned();
             return Err(TemplateError::Schema { origin, found: file.schema, expected: TEMPLATE_SCHEMA });
@@ -120,16 +188,37 @@ impl TemplateSet {
                     why: format!("it becomes `{}`, which no template covers", wire.op),
                 });
             }
-            self.fusions.push(Fusion::compile(wire, origin, &mut self.ids)?);
+            let fusion = Fusion::compile(wire, origin, &mut self.ids)?;
+            self.check_own(&fusion, wire, origin)?;
+            self.fusions.push(fusion);
         }
         let ids = self.by_op.keys().map(|op| self.ids.intern(op)).collect::<Vec<_>>();
         self.by_id = vec![None; self.ids.len()];
         for (id, &operator) in ids.into_iter().zip(self.by_op.values()) {
             self.by_id[id.0 as usize] = Some(operator);
         }
+        self.neighbours = OnceLock::new();
         // What was parsed is hashed, not the text: comments and layout do not matter, an absent key and a null one differ not.
         self.hash.update(format!("{file:?}"));
         Ok(())
+    }
+
+    /// A fusion from outside must not change graphs of built-in operators alone: these would be told otherwise, and cost
+    /// otherwise, on every device.
+    fn check_own(&self, fusion: &Fusion, wire: &FusionWire, origin: &str) -> Result<(), TemplateError> {
+        let builtin = |op: &OpType| self.by_op.get(op).is_some_and(|&i| i < self.n_builtin);
+        let Some(pattern) = fusion.patterns().position(|p| p.lines().all(|line| builtin(&line.op))) else {
+            return Ok(());
+        };
+        Err(TemplateError::Fusion {
+            origin: origin.to_owned(),
+            fusion: wire.name.clone(),
+            line: wire.patterns.get(pattern).map(|p| p.trim().to_owned()),
+            why:
+                "it matches built-in operators alone, so it would change the graphs of every device: name at least one \
+                  operator of your own"
+                    .to_owned(),
+        })
     }
 
     fn declare(&mut self, what: &'static str, name: &str, origin: &str) -> Result<(), TemplateError> {
@@ -184,6 +273,10 @@ impl TemplateSet {
 
     pub(crate) fn fusions(&self) -> &[Fusion] {
         &self.fusions
+    }
+
+    pub(crate) fn neighbours(&self) -> &Neighbours {
+        self.neighbours.get_or_init(|| Neighbours::of(&self.fusions, self.n_ids()))
     }
 
     /// The number of an operator within this set.

@@ -103,9 +103,56 @@ fn mistakes_in_fusions_are_named() {
 }
 
 #[test]
+fn a_fusion_from_outside_needs_an_operator_of_its_own() {
+    let fusion = |pattern: &str| {
+        let fusion = "[[fusion]]\nname = \"Mine\"\nop = \"com.acme.FancyOp\"\ninputs = [\"x\"]\n";
+        add(&format!("schema = 1\n{OPERATOR}{fusion}patterns = [\"{pattern}\"]"))
+    };
+    assert!(fusion("y = com.acme.Other(x)").is_ok());
+    let message = fusion("y = Relu(x)").expect_err("it would change every graph with a Relu").to_string();
+    assert!(
+        message.starts_with("acme.toml: fusion `Mine`: `y = Relu(x)`: it matches built-in operators alone"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_check_names_every_problem_with_its_place() {
+    let text =
+        OPERATOR.replace("out_elems", "out_elem").replace("\"Act\"", "\"Acd\"").replace("[{attr:mode}]", "[{mode}]");
+    let text = format!(
+        "schema = 2\n{text}[[operator]]\nop = \"Conv\"\nclass = \"Act\"\nsentence = \"C\"\ndims = \"con\"\nfloops = \"1\"\n\
+         [[fusion]]\nname = \"F\"\nop = \"com.acme.FancyOp\"\ninputs = [\"x\"]\npatterns = [\"y = com.acme.A(z)\"]\n"
+    );
+    let checked = templates().check_files(&[("acme.toml".to_owned(), text)]);
+    let lines: Vec<String> = checked.problems.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+    assert_eq!(checked.set.fingerprint(), templates().fingerprint(), "a file with errors is not added");
+    let fine = templates().check_files(&[("acme.toml".to_owned(), format!("schema = 1\n{OPERATOR}"))]);
+    assert_eq!((fine.problems, fine.operators), (vec![], vec!["com.acme.FancyOp".to_owned()]));
+}
+
+#[test]
+fn a_sample_is_described_for_every_operator() {
+    let set = templates();
+    let mut n = 0;
+    for name in set.operator_names() {
+        for (what, node) in set.samples(name).unwrap() {
+            assert!(node.known && node.magnitudes.flops >= 0.0, "{name}: {what}");
+            n += 1;
+        }
+    }
+    assert!(n > 100, "{n}");
+    let conv = set.samples("Conv").unwrap();
+    let sentences: Vec<&str> = conv.iter().map(|(_, n)| n.sentence.as_str()).collect();
+    assert_eq!(sentences, ["ParamL Conv 3", "ParamL Conv 3 stride 2 depthwise"]);
+    assert_eq!(conv[0].1.macs, 56.0 * 56.0 * 128.0 * 64.0 * 9.0);
+}
+
+#[test]
 fn no_damage_to_a_file_makes_it_panic() {
     let fusion = "[[fusion]]\nname = \"F\"\nop = \"ledg.Silu\"\ninputs = [\"x\"]\nattrs = { a = \"s[-1]\", b = \"s.axes\" }\n\
-        patterns = [\"\"\"\nt? = Transpose[swap](x)\ns = Mul(t, $c, ...)\ny = Softmax[last](s)\n\"\"\"]\n";
+        patterns = [\"\"\"\nt? = Transpose[swap](x)\ns = Mul(t, $c, ...)\ny = com.acme.FancyOp[last](s)\n\"\"\"]\n";
     let whole = format!("schema = 1\n{OPERATOR}{fusion}");
     assert!(add(&whole).is_ok());
     for at in 0..whole.len() {
@@ -115,6 +162,8 @@ fn no_damage_to_a_file_makes_it_panic() {
         for text in [&without, &doubled, &whole[..at]] {
             if let Err(e) = add(text) {
                 assert!(e.to_string().starts_with("acme.toml: "), "{e}");
+                let checked = templates().check_files(&[("acme.toml".to_owned(), text.to_string())]);
+                assert!(!checked.problems.is_empty(), "{e}");
             }
         }
     }

@@ -8,7 +8,7 @@ use candle_core::Device;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::template::{FEATURE_SCHEMA, TemplateSet};
-use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, Provenance, RawPlatform};
+use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, Describer, Provenance, RawPlatform};
 
 use crate::config::{DataConfig, Experiment};
 use crate::data::Dataset;
@@ -117,12 +117,21 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     Ok(())
 }
 
-/// Sentences worth embedding ahead of time: those of the training graphs, and of every built-in device with its default
-/// runtime and with the runtimes of the data.
+/// Sentences worth embedding ahead of time: those of the training graphs, of the zoo's networks, of every operator that
+/// templates cover at ordinary sizes, and of every built-in device with its default runtime and with the runtimes of the data.
 fn known_sentences(data: &Dataset) -> Result<Vec<String>> {
+    let describer = Describer::builtin()?;
     let mut sentences: BTreeSet<String> = BTreeSet::new();
     for graph in &data.graphs {
         sentences.extend(graph.graph.sentences().into_iter().map(str::to_owned));
+    }
+    for name in ledg_zoo::names() {
+        let described = describer.describe(&ledg_zoo::build(name, &ledg_zoo::ZooConfig::default())?)?;
+        sentences.extend(described.sentences().into_iter().map(str::to_owned));
+    }
+    let templates = describer.templates();
+    for op in templates.operator_names() {
+        sentences.extend(templates.samples(op)?.into_iter().map(|(_, described)| described.sentence));
     }
     sentences.extend(data.platforms.iter().map(|p| p.platform.sentence.clone()));
     let registry = HardwareRegistry::builtin();

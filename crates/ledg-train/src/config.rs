@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
-use ledg_cost_model::predictor::{Attention, HardwareInputs, Readout};
+use ledg_cost_model::predictor::{Attention, HardwareInputs, Rates, Readout, Settings};
 use serde::{Deserialize, Serialize};
 
 pub use crate::data::DataConfig;
@@ -108,6 +108,13 @@ pub enum SplitConfig {
     },
 }
 
+impl SplitConfig {
+    /// Whether the test records' devices are in no other record.
+    pub fn unseen_devices(&self) -> bool {
+        matches!(self, SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. })
+    }
+}
+
 /// One name or several; written as it was given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -163,11 +170,22 @@ pub struct ModelConfig {
     /// See [`PredictorConfig::hardware_dropout`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hardware_dropout: f64,
+    /// See [`PredictorConfig::rates`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rates: Rates,
+    /// See [`PredictorConfig::settings`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: Settings,
 }
 
 /// Left out where it is off, so that experiments from before it existed keep their hash.
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
+}
+
+/// As [`is_zero`].
+fn is_default<T: Default + PartialEq>(x: &T) -> bool {
+    *x == T::default()
 }
 
 /// How an operator's words become a vector.
@@ -302,6 +320,8 @@ impl ModelConfig {
             dropout: self.dropout,
             feature_noise: self.feature_noise,
             hardware_dropout: self.hardware_dropout,
+            rates: self.rates,
+            settings: self.settings,
             sentence_dim: widths.sentence,
             n_features: widths.features,
             n_runtime: widths.runtime,
@@ -342,8 +362,11 @@ mod tests {
         let mut n = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let experiment = Experiment::load(&path).unwrap();
-            assert_eq!(Some(experiment.name.as_str()), path.file_stem().and_then(|s| s.to_str()));
+            let name = match crate::accuracy::is_config(&path) {
+                true => crate::accuracy::AccuracyExperiment::load(&path).unwrap().name,
+                false => Experiment::load(&path).unwrap().name,
+            };
+            assert_eq!(Some(name.as_str()), path.file_stem().and_then(|s| s.to_str()));
             n += 1;
         }
         assert!(n >= 3);

@@ -2,14 +2,15 @@
 //!
 //! **Invariant:** an experiment is one file and one command; its runs are resumable and write to `runs/<name>/` only.
 
+mod accuracy;
 mod baselines;
 mod bundle;
 mod config;
 mod data;
 mod evaluate;
 mod files;
+mod host_calibration;
 mod metrics;
-mod optimizer;
 mod prepare;
 mod report;
 mod run;
@@ -22,8 +23,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use ledg_cost_model::Describer;
+use ledg_cost_model::{Describer, HardwareRegistry};
 
+use crate::accuracy::AccuracyExperiment;
 use crate::config::Experiment;
 
 // Training allocates and frees large tensors all the time; glibc returns them to the kernel each time.
@@ -41,6 +43,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train every run (seed x fold) of an experiment; runs that are finished are skipped, a stopped one goes on.
+    ///
+    /// A configuration with a `[sampling]` table predicts accuracies, one run a number of samples and seed.
     ///
     /// Example: ledg-train fit configs/experiments/timm-families.toml
     Fit {
@@ -112,13 +116,57 @@ enum Command {
         #[arg(long, default_value = "runs")]
         runs: PathBuf,
     },
+    /// Make the folder of a host, for `data.hosts`, of what `ledg-cost measure` recorded.
+    ///
+    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output crates/ledg-train/hosts/zen3
+    PackHost {
+        /// The records.
+        #[arg(long)]
+        records: PathBuf,
+        /// The folder of the plans' graphs.
+        #[arg(long)]
+        graphs: PathBuf,
+        /// The hardware file.
+        #[arg(long)]
+        hardware: PathBuf,
+        /// The folder to write.
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
+    ///
+    /// Example: ledg-train host-calibration crates/ledg-train/hosts/zen3 --output docs/results/host-calibration.md
+    HostCalibration {
+        /// The folder of the host.
+        host: PathBuf,
+        /// A bundle to calibrate instead of the one compiled in.
+        #[arg(long)]
+        bundle: Option<PathBuf>,
+        /// Numbers of records to calibrate with.
+        #[arg(long, value_delimiter = ',', default_value = "0,5,20,50")]
+        numbers: Vec<usize>,
+        /// Sets of records that are drawn for every number and part.
+        #[arg(long, default_value_t = 10)]
+        draws: u64,
+        /// Also write the table to this Markdown file.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
     single_threaded_products()?;
     match cli.command {
+        Command::Fit { config, workers, runs } if accuracy::is_config(&config) => {
+            accuracy::fit(&AccuracyExperiment::load(&config)?, workers, &runs)
+        }
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
+        Command::Eval { config, runs, intervals: None, output } if accuracy::is_config(&config) => {
+            let text = accuracy::report(&AccuracyExperiment::load(&config)?, &config, &runs)?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
+        }
         Command::Eval { config, runs, intervals, output } => {
             let evaluation = evaluate::Evaluation::new(&config, intervals.as_deref(), &runs)?;
             let text = evaluation.markdown("eval", &[])?;
@@ -127,10 +175,14 @@ fn main() -> Result<()> {
         }
         Command::Report { configs, experiments, runs, output } => report::write(&configs, &experiments, &runs, &output),
         Command::Data { config } => {
-            let experiment = Experiment::load(&config)?;
-            let text = match data::accuracy::load(&experiment.data, &Describer::builtin()?)? {
+            let data = match accuracy::is_config(&config) {
+                true => AccuracyExperiment::load(&config)?.data,
+                false => Experiment::load(&config)?.data,
+            };
+            let describer = Describer::builtin()?;
+            let text = match data::accuracy::load(&data, &describer)? {
                 Some(accuracies) => summary::of_accuracies(&accuracies),
-                None => summary::of(&run::load_data(&experiment)?),
+                None => summary::of(&data::load(&data, &describer, &HardwareRegistry::builtin())?),
             };
             print!("{text}");
             Ok(())
@@ -138,6 +190,15 @@ fn main() -> Result<()> {
         Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {
             let intervals = [Experiment::load(&intervals)?, Experiment::load(&unmeasured_intervals)?];
             bundle::make(&Experiment::load(&config)?, &intervals, &runs, &output)
+        }
+        Command::PackHost { records, graphs, hardware, output } => {
+            print!("{}", data::host::pack(&records, &graphs, &hardware, &output)?);
+            Ok(())
+        }
+        Command::HostCalibration { host, bundle, numbers, draws, output } => {
+            let text = host_calibration::report(&host, bundle.as_deref(), &numbers, draws)?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use ledg_cost_model::Describer;
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
 use ledg_cost_model::template::hardware::HardwareRegistry;
+use ledg_cost_model::{Describer, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,12 @@ pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Path
 /// The data of an experiment.
 pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
     let registry = HardwareRegistry::builtin();
-    data::load(&experiment.data, &Describer::builtin()?, &registry)
+    let mut data = data::load(&experiment.data, &Describer::builtin()?, &registry)?;
+    for entry in &mut data.platforms {
+        let platform = registry.resolve(&entry.platform.name)?;
+        entry.platform = RawPlatform::seen_with(&platform, experiment.model.rates, experiment.model.settings)?;
+    }
+    Ok(data)
 }
 
 /// SHA-256 of what determines a run's outcome, seeds aside.
@@ -232,7 +237,7 @@ fn one(
 }
 
 /// Marks the folder as belonging to these settings, so that no checkpoint of other settings is continued.
-fn claim(dir: &Path, hash: &str) -> Result<()> {
+pub fn claim(dir: &Path, hash: &str) -> Result<()> {
     let path = dir.join("config-hash");
     if path.exists() {
         let found = std::fs::read_to_string(&path)?;
@@ -246,7 +251,8 @@ fn claim(dir: &Path, hash: &str) -> Result<()> {
     files::write(&path, hash.as_bytes())
 }
 
-fn git_revision() -> String {
+/// Revision of the working tree, `+` if it was changed; `unknown` outside of one.
+pub fn git_revision() -> String {
     let git = |args: &[&str]| {
         let output = std::process::Command::new("git").args(args).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -260,7 +266,8 @@ fn git_revision() -> String {
     }
 }
 
-fn machine() -> String {
+/// Name of the processor.
+pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name =
         info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));

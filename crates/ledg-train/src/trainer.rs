@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use indicatif::ProgressBar;
-use ledg_cost_model::predictor::{GraphBatch, Mode, PlatformBatch, Predictor, Query, SeededInit};
+use ledg_cost_model::predictor::{AdamW, GraphBatch, Mode, PlatformBatch, Predictor, Query, SeededInit, learning_rate};
 use rand::SeedableRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -21,7 +21,6 @@ use crate::config::TrainConfig;
 use crate::data::Dataset;
 use crate::files;
 use crate::metrics::Metrics;
-use crate::optimizer::{AdamW, learning_rate};
 use crate::prepare::PreparedData;
 use crate::split::TrainingSet;
 

@@ -21,13 +21,14 @@ mod lstm;
 mod mobile;
 mod net;
 mod resnet;
+pub mod selection;
 mod spaces;
 mod swin;
 mod text;
 mod unet;
 mod vit;
 
-pub use spaces::{accel_nasbench, families, fbnet, nasbench101, nasbench201, operators, transformers};
+pub use spaces::{accel_nasbench, cell, families, fbnet, nasbench101, nasbench201, operators, transformers};
 
 use std::collections::BTreeMap;
 

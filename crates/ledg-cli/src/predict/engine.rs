@@ -19,6 +19,10 @@ use ledg_cost_model::text::units;
 
 /// Queries that are answered together: enough to share the graph's part, few enough to bound memory.
 const TOGETHER: usize = 256;
+/// Jobs that are grouped by their graph: rows that wait for others before them are held in memory.
+const WINDOW: usize = 1 << 16;
+/// The same where each row has all its nodes.
+const WINDOW_PER_NODE: usize = 128;
 
 /// One question.
 pub struct Job {
@@ -63,14 +67,35 @@ pub struct Engine<'a> {
 
 impl Engine<'_> {
     /// Answers all jobs; `emit` gets the rows in the jobs' order, each as soon as those before it are answered.
+    ///
+    /// Jobs of the same graph are answered together if they are in the same window, so that memory stays bounded in
+    /// whatever order they come.
     pub fn answer(&self, jobs: &[Job], mut emit: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<Summary> {
         let mut summary = Summary::default();
-        let mut groups: IndexMap<&Path, Vec<usize>> = IndexMap::new();
+        let mut emit = |row: Row| {
+            if let Some(error) = &row.error {
+                summary.failed += 1;
+                summary.errors.insert(error.clone());
+            }
+            emit(row)?;
+            self.console.step();
+            Ok(())
+        };
+        for window in jobs.chunks(if self.options.per_node { WINDOW_PER_NODE } else { WINDOW }) {
+            self.answer_window(window, &mut emit)?;
+        }
+        Ok(summary)
+    }
+
+    fn answer_window(&self, jobs: &[Job], emit: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        // A plan is made for one batch size, so each has its own.
+        let planned = self.import.via.is_some();
+        let mut groups: IndexMap<(&Path, Option<u64>), Vec<usize>> = IndexMap::new();
         let mut rows: Vec<Option<Row>> = Vec::with_capacity(jobs.len());
         for (i, job) in jobs.iter().enumerate() {
             rows.push(match &job.ask {
                 Ok(ask) => {
-                    groups.entry(&ask.path).or_default().push(i);
+                    groups.entry((&ask.path, job.batch.filter(|_| planned))).or_default().push(i);
                     None
                 }
                 Err(why) => Some(Row::failed(job, why.clone())),
@@ -79,30 +104,25 @@ impl Engine<'_> {
         let mut next = 0;
         let mut emit_ready = |rows: &mut Vec<Option<Row>>| -> anyhow::Result<()> {
             while let Some(row) = rows.get_mut(next).and_then(Option::take) {
-                if let Some(error) = &row.error {
-                    summary.failed += 1;
-                    summary.errors.insert(error.clone());
-                }
                 emit(row)?;
-                self.console.step();
                 next += 1;
             }
             Ok(())
         };
         emit_ready(&mut rows)?;
-        for (path, places) in groups {
+        for ((path, batch), places) in groups {
             let asked: Vec<&Job> = places.iter().map(|&i| &jobs[i]).collect();
-            for (&i, row) in places.iter().zip(self.answer_graph(path, &asked)) {
+            for (&i, row) in places.iter().zip(self.answer_graph(path, batch, &asked)) {
                 rows[i] = Some(row);
             }
             emit_ready(&mut rows)?;
         }
-        Ok(summary)
+        Ok(())
     }
 
-    /// Answers the jobs of one graph.
-    fn answer_graph(&self, path: &Path, jobs: &[&Job]) -> Vec<Row> {
-        let prepared = match self.prepare(path, &jobs[0].graph) {
+    /// Answers the jobs of one graph; a plan is made for `batch`.
+    fn answer_graph(&self, path: &Path, batch: Option<u64>, jobs: &[&Job]) -> Vec<Row> {
+        let prepared = match self.prepare(path, batch, &jobs[0].graph) {
             Ok(prepared) => prepared,
             Err(error) => {
                 let why = message(&error);
@@ -126,10 +146,15 @@ impl Engine<'_> {
                 Err(_) => rows.extend(jobs.iter().zip(on).map(|(job, on)| self.answer_one(job, on, &prepared))),
             }
         }
+        let own = prepared.described().batch;
         let meaning = match &prepared.described().scaling {
             BatchScaling::Followed => None,
-            BatchScaling::Proportional { why } => Some(("its work is taken to be in proportion to the batch", why)),
-            BatchScaling::Fixed { why } => Some(("batch 1 is the model as it is", why)),
+            BatchScaling::Proportional { why } => {
+                Some(("its work is taken to be in proportion to the batch".to_owned(), why))
+            }
+            // A plan was made for the batch that was asked for.
+            BatchScaling::Fixed { .. } if self.import.via.is_some() => None,
+            BatchScaling::Fixed { why } => Some((format!("batch {own} is the model as it is"), why)),
         };
         if let Some((meaning, why)) = meaning {
             let label = &jobs[0].graph;
@@ -168,8 +193,8 @@ impl Engine<'_> {
     }
 
     /// Reads a model and readies it; operators that no template covers are refused unless they may be reported.
-    fn prepare(&self, path: &Path, label: &str) -> anyhow::Result<PreparedGraph> {
-        let model = Model::read(path, self.import)?;
+    pub(crate) fn prepare(&self, path: &Path, batch: Option<u64>, label: &str) -> anyhow::Result<PreparedGraph> {
+        let model = Model::read(path, self.import, batch)?;
         model.report_unknown(label, self.console);
         let prepared = self.model.prepare(model.graph()).with_context(|| path.display().to_string())?;
         let unknown = prepared.described().nodes.iter().find(|n| !n.known);

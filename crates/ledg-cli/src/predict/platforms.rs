@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use ledg_cost_model::{HardwareRegistry, Platform};
 
-use crate::args::HardwareArgs;
 use crate::console::message;
 use crate::hardware;
 
@@ -17,9 +16,9 @@ pub struct Platforms {
 }
 
 impl Platforms {
-    /// Built-in hardware and the folders given.
-    pub fn new(args: &HardwareArgs) -> anyhow::Result<Self> {
-        Ok(Platforms { registry: hardware::registry(args)?, resolved: HashMap::new() })
+    /// What a registry holds.
+    pub fn new(registry: HardwareRegistry) -> Self {
+        Platforms { registry, resolved: HashMap::new() }
     }
 
     /// The platform of `DEVICE[:RUNTIME]` or `FILE.toml[:RUNTIME]`.

@@ -88,18 +88,15 @@ pub struct RowWriter<'a> {
 impl<'a> RowWriter<'a> {
     /// Writes the header, if the format has one.
     pub fn new(format: RowFormat, coverage: f64, out: &'a mut dyn Write) -> anyhow::Result<Self> {
-        if format == RowFormat::Csv {
-            write_csv(out, &COLUMNS)?;
-        }
+        write_header(format, out)?;
         Ok(RowWriter { format, coverage, out, rows: Vec::new() })
     }
 
     /// Takes a row.
     pub fn push(&mut self, row: Row) -> anyhow::Result<()> {
         match self.format {
-            RowFormat::Json => writeln!(self.out, "{}", serde_json::to_string(&row)?)?,
-            RowFormat::Csv => write_csv(self.out, &row.csv_cells())?,
             RowFormat::Table => self.rows.push(row),
+            format => write_row(format, &row, self.out)?,
         }
         Ok(())
     }
@@ -150,7 +147,26 @@ impl<'a> RowWriter<'a> {
     }
 }
 
-fn write_csv<S: AsRef<[u8]>>(out: &mut dyn Write, cells: &[S]) -> io::Result<()> {
+/// Writes what comes before the first row.
+pub fn write_header(format: RowFormat, out: &mut dyn Write) -> anyhow::Result<()> {
+    if format == RowFormat::Csv {
+        write_csv(out, &COLUMNS)?;
+    }
+    Ok(())
+}
+
+/// Writes a row as a line of its own; a table has none.
+pub fn write_row(format: RowFormat, row: &Row, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
+        RowFormat::Json => writeln!(out, "{}", serde_json::to_string(row)?)?,
+        RowFormat::Csv => write_csv(out, &row.csv_cells())?,
+        RowFormat::Table => {}
+    }
+    Ok(())
+}
+
+/// Writes a record of CSV, through to whoever reads.
+pub fn write_csv<S: AsRef<[u8]>>(out: &mut dyn Write, cells: &[S]) -> io::Result<()> {
     // A writer of its own for each record: rows come far apart, and each has to reach a reader that waits for it.
     let mut csv = csv::WriterBuilder::new().from_writer(out);
     csv.write_record(cells).map_err(io::Error::from)?;

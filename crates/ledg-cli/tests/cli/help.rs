@@ -16,15 +16,25 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let paths: [&[&str]; 9] = [
+    let paths: [&[&str]; 19] = [
         &[],
         &["predict"],
+        &["compare"],
+        &["report"],
         &["hardware"],
         &["hardware", "list"],
         &["hardware", "show"],
         &["hardware", "check"],
+        &["hardware", "detect"],
+        &["measure"],
+        &["calibrate"],
         &["explain"],
         &["graph"],
+        &["man"],
+        &["plugin"],
+        &["plugin", "new"],
+        &["plugin", "check"],
+        &["plugin", "list"],
         &["completions"],
     ];
     for path in paths {

@@ -110,3 +110,68 @@ fn no_jobs_no_rows() {
     let csv = bench.ok("predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg");
     assert_eq!(csv, "graph,hardware,batch,latency_s,lo_s,hi_s,known,error\n");
 }
+
+#[test]
+fn a_file_of_answers_appears_when_it_is_complete() {
+    let bench = bench();
+    bench.file("jobs.csv", "graph,hardware,batch\ntiny,t4,1\nrelu.v2,t4,\ntiny,rtx3090,32\n");
+    for format in ["csv", "json"] {
+        let args = format!("predict --jobs jobs.csv --graphs models --format {format} --bundle toy.ledg");
+        let printed = bench.ok(&args);
+        assert_eq!(bench.ok(&format!("{args} --output answers.{format}")), "");
+        assert_eq!(std::fs::read_to_string(bench.path().join(format!("answers.{format}"))).unwrap(), printed);
+        // Nothing to go on with: all is answered again.
+        assert_eq!(bench.ok(&format!("{args} -o answers.{format} --resume")), "");
+        assert_eq!(std::fs::read_to_string(bench.path().join(format!("answers.{format}"))).unwrap(), printed);
+    }
+    let left: Vec<String> = std::fs::read_dir(bench.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("partial"))
+        .collect();
+    assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn a_file_of_failures_says_so_by_its_exit_code() {
+    let bench = bench();
+    bench.file("jobs.csv", "graph,hardware,batch\ntiny,t4,1\nmissing,t4,1\n");
+    let run = bench.run("predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg -o answers.csv");
+    assert_eq!(run.code, 3, "{run:?}");
+    let rows = shown(&std::fs::read_to_string(bench.path().join("answers.csv")).unwrap());
+    assert!(rows.starts_with("tiny | t4 | 1 | answered\nmissing | t4 | 1 | jobs.csv:3"), "{rows}");
+}
+
+#[test]
+fn what_a_stopped_run_left_is_not_taken_for_another_question() {
+    let bench = bench();
+    bench.file("jobs.csv", "graph,hardware,batch\ntiny,t4,1\n");
+    bench.file("answers.csv.partial", "graph,hardware\n");
+    bench.file("answers.csv.partial.state", r#"{"version":1,"question":"0","rows":1,"failed":0,"bytes":15}"#);
+    let args = "predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg --output answers.csv";
+    let mut errors = bench.fails(1, args);
+    errors += &bench.fails(1, &format!("{args} --resume"));
+    bench.file("answers.csv.partial.state", "{}");
+    errors += &bench.fails(1, &format!("{args} --resume"));
+    insta::assert_snapshot!(errors);
+    assert!(!bench.path().join("answers.csv").exists());
+}
+
+#[test]
+fn rows_do_not_depend_on_the_order_of_the_jobs() {
+    let bench = bench();
+    // More rows than are held together when each has its nodes.
+    let graphs = ["tiny", "relu.v2", "tiny2"];
+    let jobs: Vec<String> = (0..300).map(|i| format!("{},t4,{}", graphs[i % 3], i / 3 + 1)).collect();
+    let mut sorted = jobs.clone();
+    sorted.sort();
+    let answers = |jobs: &[String]| {
+        bench.file("jobs.csv", format!("graph,hardware,batch\n{}\n", jobs.join("\n")));
+        let json = bench.ok("predict --jobs jobs.csv --graphs models --format json --per-node --bundle toy.ledg");
+        let mut lines: Vec<String> = json.lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 300);
+        lines.sort();
+        lines
+    };
+    assert_eq!(answers(&jobs), answers(&sorted));
+}

@@ -134,6 +134,13 @@ impl<'m> Walker<'_, 'm> {
         let report = self.options.unknown == UnknownPolicy::Report;
         let is_known = match stop {
             Stop::Invalid(why) => return Err(self.error(node, why)),
+            Stop::NoRule if self.options.declared.contains(&OpType::new(call.domain, call.op)) => {
+                if !is_complete && !report {
+                    let why = "it has no shape rule, so the file has to declare the shape of its output (value_info)";
+                    return Err(self.error(node, why.to_owned()));
+                }
+                is_complete
+            }
             Stop::NoRule if report => false,
             Stop::NoRule => {
                 return Err(OnnxError::UnknownOperator {

@@ -16,10 +16,22 @@ use pulp::bytemuck::cast_slice;
 use crate::config::Attention;
 use crate::input::NodeInput;
 
+/// Whom nodes hear: by the relations of a graph, or of one that is patched.
+pub(crate) trait Wiring {
+    /// Number of masks that are lists, in the order in which the dynamic weights number them.
+    fn n_lists(&self) -> usize;
+    /// Whom a node hears through a mask, the node itself left out.
+    fn list(&self, mask: usize, node: usize) -> &[u32];
+    /// A node's fathers.
+    fn fathers(&self, node: usize) -> &[u32];
+    /// Whether every node hears every node.
+    fn global(&self) -> bool;
+}
+
 /// The edge lists that attention uses, without the identity.
 pub(crate) struct Masks<'a> {
     lists: [Option<Cow<'a, EdgeList>>; MAX_MASKS],
-    pub fathers: &'a EdgeList,
+    fathers: &'a EdgeList,
     attention: Attention,
 }
 
@@ -40,14 +52,22 @@ impl<'a> Masks<'a> {
         };
         Masks { lists, fathers: &relations.fathers, attention }
     }
+}
 
-    /// The lists, in the order in which the dynamic weights number them.
-    pub fn lists(&self) -> impl Iterator<Item = &EdgeList> {
-        self.lists.iter().flatten().map(|list| &**list)
+impl Wiring for Masks<'_> {
+    fn n_lists(&self) -> usize {
+        self.lists.iter().flatten().count()
     }
 
-    /// Whether every node hears every node.
-    pub fn global(&self) -> bool {
+    fn list(&self, mask: usize, node: usize) -> &[u32] {
+        self.lists[mask].as_ref().map_or(&[], |list| list.row(node))
+    }
+
+    fn fathers(&self, node: usize) -> &[u32] {
+        self.fathers.row(node)
+    }
+
+    fn global(&self) -> bool {
         self.attention == Attention::Global
     }
 }
@@ -88,7 +108,7 @@ fn node_colour(node: &NodeInput, sentence: u64) -> u64 {
 }
 
 /// Colours of the next level from those of this one, appended to `next`; `heard` is scratch memory.
-pub(crate) fn refine(colours: &[u64], masks: &Masks<'_>, heard: &mut Vec<u64>, next: &mut Vec<u64>) {
+pub(crate) fn refine(colours: &[u64], masks: &impl Wiring, heard: &mut Vec<u64>, next: &mut Vec<u64>) {
     if masks.global() {
         heard.clear();
         heard.extend_from_slice(colours);
@@ -97,16 +117,19 @@ pub(crate) fn refine(colours: &[u64], masks: &Masks<'_>, heard: &mut Vec<u64>, n
         next.extend(colours.iter().map(|&own| ROUND.hash_one([own, all])));
         return;
     }
-    next.extend((0..colours.len()).map(|i| {
-        heard.clear();
-        heard.push(colours[i]);
-        // Where dynamic weights are in use their fathers are a mask already.
-        for list in masks.lists() {
-            let from = heard.len();
-            heard.extend(list.row(i).iter().map(|&j| colours[j as usize]));
-            heard[from..].sort_unstable();
-            heard.push(from as u64);
-        }
-        ROUND.hash_one(cast_slice::<u64, u8>(heard))
-    }));
+    next.extend((0..colours.len()).map(|i| refined(i, colours, masks, heard)));
+}
+
+/// The colour of one node at the next level, where nodes hear neighbours alone.
+pub(crate) fn refined(node: usize, colours: &[u64], masks: &impl Wiring, heard: &mut Vec<u64>) -> u64 {
+    heard.clear();
+    heard.push(colours[node]);
+    // Where dynamic weights are in use their fathers are a mask already.
+    for mask in 0..masks.n_lists() {
+        let from = heard.len();
+        heard.extend(masks.list(mask, node).iter().map(|&j| colours[j as usize]));
+        heard[from..].sort_unstable();
+        heard.push(from as u64);
+    }
+    ROUND.hash_one(cast_slice::<u64, u8>(heard))
 }

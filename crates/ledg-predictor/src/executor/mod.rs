@@ -10,6 +10,7 @@
 //! | `attention` | (3)-(8) |
 //! | `platforms` | (2): platform vectors |
 //! | `readout` | the sum readout, rows in the lanes of vectors |
+//! | `standing` | a graph that is asked about again with a few nodes changed |
 //! | `linear`, `norm`, `simd`, `weights` | arithmetic and loading |
 //!
 //! **Invariant:** a row's bits depend on its colour alone: not on the graph, the batch or the store it is computed in. No
@@ -21,7 +22,9 @@ mod linear;
 mod norm;
 mod platforms;
 mod readout;
+mod score;
 mod simd;
+mod standing;
 mod store;
 mod trunk;
 mod weights;
@@ -37,10 +40,12 @@ use crate::error::{PredictorError, Result};
 use crate::input::{GraphInput, NodeInput, PlatformInput, PlatformRates};
 use crate::ops::N_TERMS;
 use crate::predictor::NodeCost;
-use crate::roofline::{self, N_PHYSICAL, NodeLogs, PlatformLogs};
+use crate::roofline::{self, N_PHYSICAL, NodeLogs, PlatformLogs, SHARE};
 use platforms::Platforms;
-use readout::Corrections;
+use readout::{Corrections, PlatformPart};
+pub use score::ScoreExecutor;
 use simd::{PANEL, padded};
+pub use standing::{Patch, Patched, Standing};
 pub use store::Store;
 use trunk::Trunk;
 
@@ -75,6 +80,13 @@ struct Class {
     magnitudes: Magnitudes,
     contraction: bool,
     logs: NodeLogs,
+}
+
+impl Class {
+    fn of(node: &NodeInput) -> Self {
+        let magnitudes = node.magnitudes;
+        Class { magnitudes, contraction: node.contraction, logs: NodeLogs::new(&magnitudes) }
+    }
 }
 
 impl GraphRows {
@@ -113,7 +125,7 @@ pub struct Answer {
 pub struct PriceScratch {
     physical: Vec<f32>,
     factors: Vec<f32>,
-    terms_s: Vec<[f64; N_TERMS]>,
+    times: Times,
 }
 
 impl Executor {
@@ -165,13 +177,18 @@ impl Executor {
         store: &mut Store,
         rows: &mut GraphRows,
     ) -> Result<()> {
+        self.check_widths(nodes)?;
+        self.trunk.run(self.arch, nodes, relations, store, None)?;
+        self.gather(nodes, store, rows);
+        Ok(())
+    }
+
+    fn check_widths<N: Borrow<NodeInput>>(&self, nodes: &[N]) -> Result<()> {
         for node in nodes {
             let node = node.borrow();
             width("a sentence vector", node.sentence.len(), self.config.sentence_dim)?;
             width("a node's numbers", node.features.len(), self.config.n_features)?;
         }
-        self.trunk.run(self.arch, nodes, relations, store)?;
-        self.gather(nodes, store, rows);
         Ok(())
     }
 
@@ -190,35 +207,19 @@ impl Executor {
             let class = &mut class_of_row[row as usize];
             if *class == NONE {
                 *class = classes.len() as u32;
-                let magnitudes = node.magnitudes;
-                let logs = NodeLogs::new(&magnitudes);
-                classes.push(Class { magnitudes, contraction: node.contraction, logs });
+                classes.push(Class::of(node));
                 counts.push(0.0);
                 row_of_class.push(row);
             }
             counts[*class as usize] += 1.0;
             class_of.push(*class);
         }
-        let (d, width) = (self.config.d_readout, self.trunk.head_width());
-        let own = width / self.members;
-        // Lanes beyond the last class keep what was there: nobody reads them.
-        nodes.resize(padded(classes.len()) * self.members * d, 0.0);
-        let blocks = nodes.chunks_exact_mut(self.members * d * PANEL).zip(row_of_class.chunks(PANEL));
-        for (block, block_rows) in blocks {
-            let mut heads: [&[f32]; PANEL] = [&[]; PANEL];
-            for (m, block) in block.chunks_exact_mut(d * PANEL).enumerate() {
-                for (lane, head) in heads.iter_mut().enumerate() {
-                    let row = block_rows[lane.min(block_rows.len() - 1)] as usize;
-                    *head = &store.heads.x[row * width + m * own..][..d];
-                }
-                let block = &mut block.as_chunks_mut::<PANEL>().0[..d];
-                for (at, lanes) in block.iter_mut().enumerate() {
-                    for (lane, head) in lanes.iter_mut().zip(&heads) {
-                        *lane = head[at];
-                    }
-                }
-            }
-        }
+        set_lanes(nodes, row_of_class, &store.heads.x, self.head_shape());
+    }
+
+    /// Members, width of a member's part of the readout, width of a row of heads.
+    fn head_shape(&self) -> (usize, usize, usize) {
+        (self.members, self.config.d_readout, self.trunk.head_width())
     }
 
     /// Embeds platforms.
@@ -252,48 +253,138 @@ impl Executor {
         scratch: &mut PriceScratch,
         answer: &mut Answer,
     ) -> Result<()> {
+        let (rates, logs) = self.checked(platforms, (platform, batch))?;
+        let PriceScratch { physical, factors, times } = scratch;
+        times.set(&graph.classes, rates, batch);
+        let total: f64 = times.time_s.iter().zip(&graph.counts).map(|(t, &n)| f64::from(n) * t).sum();
+        set_physical(physical, &graph.classes, (rates, logs), batch);
+        for (c, ln_time) in times.ln_time.iter().enumerate() {
+            physical[lane(c, N_PHYSICAL) + SHARE * PANEL] = roofline::share(*ln_time, total.ln());
+        }
+        factors.clear();
+        factors.resize(self.members * N_TERMS * padded(graph.classes.len()), 0.0);
+        let part = self.part(platforms, platform);
+        self.corrections.factors(self.arch, &graph.nodes, physical, part, factors);
+        answer.begin(self.members, graph.classes.len());
+        self.sum_up(&times.terms_s, &graph.counts, factors, (&mut answer.ln_s, Some(&mut answer.classes)));
+        answer.ln_s.iter_mut().for_each(|total| *total = total.ln());
+        Ok(())
+    }
+
+    /// The rates of a platform, for a batch size that makes sense.
+    fn checked<'a>(
+        &self,
+        platforms: &'a PlatformRows,
+        (platform, batch): (usize, f64),
+    ) -> Result<(&'a PlatformRates, &'a PlatformLogs)> {
         let bad = |why| PredictorError::Query { query: platform, why };
         let (rates, logs) = platforms.rates.get(platform).ok_or_else(|| bad("no platform of that index"))?;
         if !(batch.is_finite() && batch > 0.0) {
             return Err(bad("the batch size is not a positive number"));
         }
-        let PriceScratch { physical, factors, terms_s } = scratch;
-        terms_s.clear();
-        terms_s.extend(graph.classes.iter().map(|c| roofline::terms_s(&c.magnitudes, c.contraction, rates, batch)));
-        let total: f64 = terms_s.iter().zip(&graph.counts).map(|(t, &n)| f64::from(n) * roofline::time_s(t)).sum();
-        physical.clear();
-        physical.resize(N_PHYSICAL * padded(graph.classes.len()), 0.0);
-        for (c, (class, terms)) in graph.classes.iter().zip(terms_s.iter()).enumerate() {
-            let numbers = class.logs.physical(&class.magnitudes, class.contraction, terms, (rates, logs), batch, total);
-            let lane = c / PANEL * N_PHYSICAL * PANEL + c % PANEL;
-            for (k, x) in numbers.into_iter().enumerate() {
-                physical[lane + k * PANEL] = x;
-            }
-        }
-        factors.clear();
-        factors.resize(self.members * N_TERMS * padded(graph.classes.len()), 0.0);
+        Ok((rates, logs))
+    }
+
+    /// The platform's part of the readout.
+    fn part<'a>(&self, platforms: &'a PlatformRows, platform: usize) -> PlatformPart<'a> {
         let stride = padded(self.config.d_readout);
-        let part = readout::PlatformPart {
+        PlatformPart {
             hidden: &platforms.hidden[platform * self.members * stride..][..self.members * stride],
             stride,
             base: &platforms.base[platform * self.members..][..self.members],
-        };
-        self.corrections.factors(self.arch, &graph.nodes, physical, part, factors);
-        answer.ln_s.clear();
-        answer.classes.clear();
-        answer.classes.resize(graph.classes.len(), NodeCost::ZERO);
-        for m in 0..self.members {
-            let mut total = 0.0;
-            for (c, (terms, cost)) in terms_s.iter().zip(&mut answer.classes).enumerate() {
-                let lane = (c / PANEL * self.members + m) * N_TERMS * PANEL + c % PANEL;
-                let terms: [f64; N_TERMS] = std::array::from_fn(|k| terms[k] * f64::from(factors[lane + k * PANEL]));
-                let own = NodeCost::from_terms(terms);
-                total += f64::from(graph.counts[c]) * own.total_s();
-                cost.add(&own);
-            }
-            answer.ln_s.push(total.ln());
         }
-        Ok(())
+    }
+
+    /// Adds the seconds of classes to each member's total, and what one node of each costs to `classes`, if wanted.
+    fn sum_up(
+        &self,
+        terms_s: &[[f64; N_TERMS]],
+        counts: &[f32],
+        factors: &[f32],
+        (totals, mut classes): (&mut [f64], Option<&mut [NodeCost]>),
+    ) {
+        for (m, total) in totals.iter_mut().enumerate() {
+            for (c, (terms, &count)) in terms_s.iter().zip(counts).enumerate() {
+                let at = lane(c, self.members * N_TERMS) + m * N_TERMS * PANEL;
+                let terms: [f64; N_TERMS] = std::array::from_fn(|k| terms[k] * f64::from(factors[at + k * PANEL]));
+                let own = NodeCost::from_terms(terms);
+                // A class that no node is left of counts for nothing, whatever it costs.
+                if count > 0.0 {
+                    *total += f64::from(count) * own.total_s();
+                }
+                if let Some(classes) = &mut classes {
+                    classes[c].add(&own);
+                }
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn begin(&mut self, members: usize, classes: usize) {
+        self.ln_s.clear();
+        self.ln_s.resize(members, 0.0);
+        self.classes.clear();
+        self.classes.resize(classes, NodeCost::ZERO);
+    }
+}
+
+/// Where the lane of a row begins, rows lying in blocks of [`PANEL`] lanes and `depth` numbers each.
+fn lane(row: usize, depth: usize) -> usize {
+    row / PANEL * depth * PANEL + row % PANEL
+}
+
+/// The prior of rows, by class.
+#[derive(Debug, Clone, Default)]
+struct Times {
+    terms_s: Vec<[f64; N_TERMS]>,
+    time_s: Vec<f64>,
+    ln_time: Vec<f64>,
+}
+
+impl Times {
+    fn set(&mut self, classes: &[Class], rates: &PlatformRates, batch: f64) {
+        self.terms_s.clear();
+        self.terms_s.extend(classes.iter().map(|c| roofline::terms_s(&c.magnitudes, c.contraction, rates, batch)));
+        self.time_s.clear();
+        self.time_s.extend(self.terms_s.iter().map(roofline::time_s));
+        self.ln_time.clear();
+        self.ln_time.extend(self.time_s.iter().map(|t| t.ln()));
+    }
+}
+
+/// The dimensionless numbers of classes but for their share of the graph's time, (blocks, N_PHYSICAL, PANEL).
+fn set_physical(physical: &mut Vec<f32>, classes: &[Class], on: (&PlatformRates, &PlatformLogs), batch: f64) {
+    physical.clear();
+    physical.resize(N_PHYSICAL * padded(classes.len()), 0.0);
+    for (c, class) in classes.iter().enumerate() {
+        let numbers = class.logs.physical(&class.magnitudes, class.contraction, on, batch);
+        for (k, x) in numbers.into_iter().enumerate() {
+            physical[lane(c, N_PHYSICAL) + k * PANEL] = x;
+        }
+    }
+}
+
+/// Lays the node's part of the readout of rows of the store into lanes, (blocks, members, d, PANEL).
+fn set_lanes(lanes: &mut Vec<f32>, rows: &[u32], heads: &[f32], (members, d, width): (usize, usize, usize)) {
+    let own = width / members;
+    // Lanes beyond the last row keep what was there: nobody reads them.
+    lanes.resize(padded(rows.len()) * members * d, 0.0);
+    let blocks = lanes.chunks_exact_mut(members * d * PANEL).zip(rows.chunks(PANEL));
+    for (block, rows) in blocks {
+        let mut of_row: [&[f32]; PANEL] = [&[]; PANEL];
+        for (m, block) in block.chunks_exact_mut(d * PANEL).enumerate() {
+            for (lane, head) in of_row.iter_mut().enumerate() {
+                let row = rows[lane.min(rows.len() - 1)] as usize;
+                *head = &heads[row * width + m * own..][..d];
+            }
+            let block = &mut block.as_chunks_mut::<PANEL>().0[..d];
+            for (at, lanes) in block.iter_mut().enumerate() {
+                for (lane, head) in lanes.iter_mut().zip(&of_row) {
+                    *lane = head[at];
+                }
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::simd::{PANEL, capped, exp, silu};
 use crate::ops::N_TERMS;
-use crate::roofline::N_PHYSICAL;
+use crate::roofline::{N_PHYSICAL, SHARE};
 
 /// Weights of every member that act on each row and platform.
 #[derive(Debug, Clone)]
@@ -55,6 +55,23 @@ impl Corrections {
     ) {
         arch.dispatch(Factors { weights: self, nodes, physical, platform, factors });
     }
+
+    /// What the hidden units read of every row, but for its share of the graph's time: what stays when the rest of the graph
+    /// changes.
+    ///
+    /// # Shapes
+    /// nodes (blocks, members, d, PANEL), physical (blocks, N_PHYSICAL, PANEL) → own (blocks, members, d, PANEL)
+    pub fn own_parts(&self, arch: Arch, nodes: &[f32], physical: &[f32], platform: PlatformPart<'_>, own: &mut [f32]) {
+        arch.dispatch(OwnParts { weights: self, nodes, physical, platform, own });
+    }
+
+    /// [`Corrections::factors`], bit for bit, of rows whose own parts are known.
+    ///
+    /// # Shapes
+    /// own (blocks, members, d, PANEL), share (blocks, PANEL) → factors (blocks, members, N_TERMS, PANEL)
+    pub fn factors_of(&self, arch: Arch, own: &[f32], share: &[f32], base: &[[f32; N_TERMS]], factors: &mut [f32]) {
+        arch.dispatch(Rest { weights: self, own, share, base, factors });
+    }
 }
 
 struct Factors<'a> {
@@ -88,17 +105,16 @@ fn load<S: Simd, const V: usize>(simd: S, from: &[f32], row: usize) -> [S::f32s;
     out
 }
 
-/// Adds what `J` hidden units give to the sums of the terms. Two at a time share what they load, and hide each other's
-/// latencies.
+/// What `J` hidden units read, but for the one number that looks at the whole graph. Two at a time share what they load, and
+/// hide each other's latencies.
 #[inline(always)]
-fn hidden_units<S: Simd, const V: usize, const J: usize>(
+fn own_part<S: Simd, const V: usize, const J: usize>(
     simd: S,
     units: &[Unit],
     hidden: &[f32],
     nodes: &[f32],
     physical: &[f32],
-    sums: &mut [[S::f32s; V]; N_TERMS],
-) {
+) -> [[S::f32s; V]; J] {
     let (units, hidden, nodes) = (&units[..J], &hidden[..J], &nodes[..J * PANEL]);
     let physical = &physical[..N_PHYSICAL * PANEL];
     let mut h = [[simd.splat_f32s(0.0); V]; J];
@@ -110,12 +126,34 @@ fn hidden_units<S: Simd, const V: usize, const J: usize>(
         }
     }
     for k in 0..N_PHYSICAL {
+        if k == SHARE {
+            continue;
+        }
         let numbers = load::<S, V>(simd, physical, k);
         for j in 0..J {
             let w = simd.splat_f32s(units[j].physical[k]);
             for v in 0..V {
                 h[j][v] = simd.mul_add_e_f32s(numbers[v], w, h[j][v]);
             }
+        }
+    }
+    h
+}
+
+/// Adds what hidden units give to the sums of the terms.
+#[inline(always)]
+fn hidden_units<S: Simd, const V: usize, const J: usize>(
+    simd: S,
+    units: &[Unit],
+    mut h: [[S::f32s; V]; J],
+    share: [S::f32s; V],
+    sums: &mut [[S::f32s; V]; N_TERMS],
+) {
+    let units = &units[..J];
+    for j in 0..J {
+        let w = simd.splat_f32s(units[j].physical[SHARE]);
+        for v in 0..V {
+            h[j][v] = simd.mul_add_e_f32s(share[v], w, h[j][v]);
         }
     }
     for j in 0..J {
@@ -149,22 +187,135 @@ impl Factors<'_> {
                 for t in 0..N_TERMS {
                     sums[t] = [simd.splat_f32s(weights.bias[m][t]); V];
                 }
+                let share = load::<S, V>(simd, physical, SHARE);
                 let mut j = 0;
                 while j + 2 <= d {
-                    hidden_units::<S, V, 2>(simd, &units[j..], &hidden[j..], &nodes[j * PANEL..], physical, &mut sums);
+                    let (units, nodes) = (&units[j..], &nodes[j * PANEL..]);
+                    let h = own_part::<S, V, 2>(simd, units, &hidden[j..], nodes, physical);
+                    hidden_units(simd, units, h, share, &mut sums);
                     j += 2;
                 }
                 if j < d {
-                    hidden_units::<S, V, 1>(simd, &units[j..], &hidden[j..], &nodes[j * PANEL..], physical, &mut sums);
+                    let (units, nodes) = (&units[j..], &nodes[j * PANEL..]);
+                    let h = own_part::<S, V, 1>(simd, units, &hidden[j..], nodes, physical);
+                    hidden_units(simd, units, h, share, &mut sums);
                 }
+                write(simd, weights.cap, &platform.base[m], &sums, &mut factors[m * N_TERMS * PANEL..]);
+            }
+        }
+    }
+}
+
+/// Factors of the terms from the sums of the hidden units.
+#[inline(always)]
+fn write<S: Simd, const V: usize>(
+    simd: S,
+    cap: f32,
+    base: &[f32; N_TERMS],
+    sums: &[[S::f32s; V]; N_TERMS],
+    factors: &mut [f32],
+) {
+    for t in 0..N_TERMS {
+        let base = simd.splat_f32s(base[t]);
+        let out = S::as_mut_simd_f32s(&mut factors[t * PANEL..][..PANEL]).0;
+        for v in 0..V {
+            out[v] = exp(simd, simd.add_f32s(base, capped(simd, sums[t][v], cap)));
+        }
+    }
+}
+
+/// The hidden units' own part of every row, to be kept: [`Corrections::own_parts`].
+struct OwnParts<'a> {
+    weights: &'a Corrections,
+    nodes: &'a [f32],
+    physical: &'a [f32],
+    platform: PlatformPart<'a>,
+    own: &'a mut [f32],
+}
+
+impl WithSimd for OwnParts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.run::<S, 1>(simd),
+            8 => self.run::<S, 2>(simd),
+            4 => self.run::<S, 4>(simd),
+            _ => self.run::<S, 16>(simd),
+        }
+    }
+}
+
+impl OwnParts<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let OwnParts { weights, nodes, physical, platform, own } = self;
+        let (d, members) = (weights.d, weights.bias.len());
+        let blocks = nodes.chunks_exact(members * d * PANEL).zip(physical.chunks_exact(N_PHYSICAL * PANEL));
+        for ((nodes, physical), own) in blocks.zip(own.chunks_exact_mut(members * d * PANEL)) {
+            for m in 0..members {
+                let hidden = &platform.hidden[m * platform.stride..][..d];
+                for j in 0..d {
+                    let at = (m * d + j) * PANEL;
+                    let units = &weights.units[m * d + j..];
+                    let [h] = own_part::<S, V, 1>(simd, units, &hidden[j..], &nodes[at..], physical);
+                    let out = S::as_mut_simd_f32s(&mut own[at..at + PANEL]).0;
+                    out[..V].copy_from_slice(&h);
+                }
+            }
+        }
+    }
+}
+
+/// The rest of [`Factors`], from own parts that were kept: [`Corrections::factors_of`].
+struct Rest<'a> {
+    weights: &'a Corrections,
+    own: &'a [f32],
+    share: &'a [f32],
+    base: &'a [[f32; N_TERMS]],
+    factors: &'a mut [f32],
+}
+
+impl WithSimd for Rest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.run::<S, 1>(simd),
+            8 => self.run::<S, 2>(simd),
+            4 => self.run::<S, 4>(simd),
+            _ => self.run::<S, 16>(simd),
+        }
+    }
+}
+
+impl Rest<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let Rest { weights, own, share, base, factors } = self;
+        let (d, members) = (weights.d, weights.bias.len());
+        let blocks = own.chunks_exact(members * d * PANEL).zip(share.chunks_exact(PANEL));
+        for ((own, share), factors) in blocks.zip(factors.chunks_exact_mut(members * N_TERMS * PANEL)) {
+            let share = load::<S, V>(simd, share, 0);
+            for m in 0..members {
+                let units = &weights.units[m * d..][..d];
+                let own = &own[m * d * PANEL..][..d * PANEL];
+                let mut sums = [[simd.splat_f32s(0.0); V]; N_TERMS];
                 for t in 0..N_TERMS {
-                    let base = simd.splat_f32s(platform.base[m][t]);
-                    let at = (m * N_TERMS + t) * PANEL;
-                    let out = S::as_mut_simd_f32s(&mut factors[at..at + PANEL]).0;
-                    for v in 0..V {
-                        out[v] = exp(simd, simd.add_f32s(base, capped(simd, sums[t][v], weights.cap)));
-                    }
+                    sums[t] = [simd.splat_f32s(weights.bias[m][t]); V];
                 }
+                let mut j = 0;
+                while j + 2 <= d {
+                    let h = [load::<S, V>(simd, own, j), load::<S, V>(simd, own, j + 1)];
+                    hidden_units(simd, &units[j..], h, share, &mut sums);
+                    j += 2;
+                }
+                if j < d {
+                    hidden_units(simd, &units[j..], [load::<S, V>(simd, own, j)], share, &mut sums);
+                }
+                write(simd, weights.cap, &base[m], &sums, &mut factors[m * N_TERMS * PANEL..]);
             }
         }
     }

@@ -17,6 +17,8 @@ pub struct Store {
     /// After the last layer: the node's part of the readout.
     pub(crate) heads: Level,
     pub(crate) scratch: Scratch,
+    /// How often the rows were forgotten.
+    generation: u64,
 }
 
 /// The rows of one level.
@@ -41,6 +43,9 @@ pub(crate) struct Scratch {
     pub next_rows: Vec<u32>,
     /// Nodes whose row is new.
     pub new: Vec<u32>,
+    /// Of a graph that differs from a recorded one: nodes whose colour differs at this level, and those looked at for it.
+    pub changed: Vec<u32>,
+    pub affected: Vec<u32>,
     pub a: Vec<f32>,
     pub b: Vec<f32>,
     pub c: Vec<f32>,
@@ -60,6 +65,17 @@ impl Store {
     /// Forgets all rows, and keeps their memory.
     pub fn clear(&mut self) {
         self.levels.iter_mut().chain([&mut self.heads]).for_each(Level::clear);
+        self.generation += 1;
+    }
+
+    /// Changes whenever rows are forgotten.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether the next whole graph makes the store forget its rows.
+    pub fn is_full(&self) -> bool {
+        self.n_rows() > MAX_ROWS
     }
 
     /// Readies the store for a model of that many layers.
@@ -67,7 +83,7 @@ impl Store {
         if self.levels.len() != n_layers {
             self.levels.resize_with(n_layers, Level::default);
         }
-        if self.n_rows() > MAX_ROWS {
+        if self.is_full() {
             self.clear();
         }
     }
@@ -87,13 +103,24 @@ impl Level {
         rows.clear();
         new.clear();
         for (node, &colour) in colours.iter().enumerate() {
-            let row = *self.rows.entry(colour).or_insert_with(|| {
-                self.colours.push(colour);
-                new.push(node as u32);
-                (self.colours.len() - 1) as u32
-            });
-            rows.push(row);
+            rows.push(self.row(node as u32, colour, new));
         }
+    }
+
+    /// As [`Level::assign`], of some nodes: the others have their row already.
+    pub fn assign_some(&mut self, nodes: &[u32], colours: &[u64], rows: &mut [u32], new: &mut Vec<u32>) {
+        new.clear();
+        for &node in nodes {
+            rows[node as usize] = self.row(node, colours[node as usize], new);
+        }
+    }
+
+    fn row(&mut self, node: u32, colour: u64, new: &mut Vec<u32>) -> u32 {
+        *self.rows.entry(colour).or_insert_with(|| {
+            self.colours.push(colour);
+            new.push(node);
+            (self.colours.len() - 1) as u32
+        })
     }
 }
 

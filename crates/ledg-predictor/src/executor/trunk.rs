@@ -9,7 +9,7 @@ use ledg_graph::Relations;
 use pulp::Arch;
 
 use super::attention::{Widths, attend};
-use super::levels::{Masks, node_colours, refine};
+use super::levels::{Masks, Wiring, node_colours, refine, refined};
 use super::linear::{Block, Dense, Linear, Then};
 use super::norm::Norm;
 use super::store::{Level, Scratch, Store};
@@ -17,6 +17,13 @@ use super::weights;
 use crate::config::{Attention, PredictorConfig};
 use crate::error::{PredictorError, Result};
 use crate::input::NodeInput;
+
+/// Colours and rows of a graph's nodes at every level, the last of them the rows in `heads`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    pub colours: Vec<Vec<u64>>,
+    pub rows: Vec<Vec<u32>>,
+}
 
 /// The weights of the trunk.
 #[derive(Debug)]
@@ -80,61 +87,129 @@ impl Trunk {
     }
 
     /// Computes what the store lacks of a graph's rows. Afterwards `store.scratch.rows` has each node's row in `heads`.
+    /// `record` receives colours and rows of every level.
     pub fn run<N: Borrow<NodeInput>>(
         &self,
         arch: Arch,
         nodes: &[N],
         relations: &Relations,
         store: &mut Store,
+        mut record: Option<&mut Record>,
     ) -> Result<()> {
         check(nodes)?;
         store.begin(self.blocks.len());
         let masks = Masks::new(relations, self.attention);
-        let Store { levels, heads, scratch } = store;
+        let Store { levels, heads, scratch, .. } = store;
         scratch.colours.clear();
         node_colours(nodes, &mut scratch.known, &mut scratch.colours);
-        for (l, block) in self.blocks.iter().enumerate() {
-            let (below, here) = levels.split_at_mut(l);
-            let level = &mut here[0];
+        for l in 0..=self.blocks.len() {
+            let level = levels.get_mut(l).unwrap_or(heads);
             level.assign(&scratch.colours, &mut scratch.next_rows, &mut scratch.new);
-            if !scratch.new.is_empty() {
-                match below.last() {
-                    None => {
-                        let Scratch { new, a, b, known, .. } = &mut *scratch;
-                        self.embed(arch, nodes, new, (known, a, b), &mut level.x);
-                    }
-                    Some(below) => {
-                        self.block(arch, &self.blocks[l - 1], below, &masks, scratch);
-                        level.x.extend_from_slice(&scratch.a);
-                    }
-                }
-                self.project(arch, block, scratch.new.len(), level, &mut scratch.b);
+            if let Some(record) = &mut record {
+                record.colours.push(scratch.colours.clone());
+                record.rows.push(scratch.next_rows.clone());
             }
-            self.next_level(&masks, scratch);
+            self.fill(arch, l, (levels, heads), (nodes, 0), &masks, scratch);
+            if l < self.blocks.len() {
+                scratch.next_colours.clear();
+                refine(&scratch.colours, &masks, &mut scratch.heard, &mut scratch.next_colours);
+                std::mem::swap(&mut scratch.colours, &mut scratch.next_colours);
+            }
+            std::mem::swap(&mut scratch.rows, &mut scratch.next_rows);
         }
-        heads.assign(&scratch.colours, &mut scratch.next_rows, &mut scratch.new);
-        let n = scratch.new.len();
-        if n > 0 {
-            match (levels.last(), self.blocks.last()) {
-                (Some(below), Some(block)) => self.block(arch, block, below, &masks, scratch),
-                _ => {
-                    let Scratch { new, a, b, c, known, .. } = &mut *scratch;
-                    c.clear();
-                    self.embed(arch, nodes, new, (known, a, b), c);
-                    std::mem::swap(a, c);
-                }
-            }
-            let (x, width) = (Block { stride: self.width(), offset: 0 }, self.head_width());
-            let from = heads.x.len();
-            heads.x.resize(from + n * width, 0.0);
-            for (m, head) in self.head.iter().enumerate() {
-                let x = Block { offset: m * self.widths.block(), ..x };
-                let y = Block { stride: width, offset: m * head.d_out() };
-                head.apply(arch, n, (&scratch.a, x), (&mut heads.x[from..], y), Then::Set);
-            }
-        }
-        std::mem::swap(&mut scratch.rows, &mut scratch.next_rows);
         Ok(())
+    }
+
+    /// As [`Trunk::run`], of a graph that differs from a recorded one: `added` nodes follow the recorded ones, `wiring` is
+    /// that of the graph as it is now. Afterwards `scratch.changed` has the nodes whose row in `heads` may differ from the
+    /// recorded one, all added ones among them.
+    ///
+    /// `rewired`: nodes whose lists differ; `hearers(j)` appends the nodes that hear node j.
+    pub fn run_changes<N: Borrow<NodeInput>>(
+        &self,
+        arch: Arch,
+        (record, added): (&Record, &[N]),
+        (wiring, rewired): (&impl Wiring, &[u32]),
+        hearers: impl Fn(u32, &mut Vec<u32>),
+        store: &mut Store,
+    ) -> Result<()> {
+        check(added)?;
+        let Store { levels, heads, scratch, .. } = store;
+        let n = record.colours[0].len();
+        let all = n + added.len();
+        scratch.colours.clone_from(&record.colours[0]);
+        node_colours(added, &mut scratch.known, &mut scratch.colours);
+        scratch.changed.clear();
+        scratch.changed.extend(n as u32..all as u32);
+        for l in 0..=self.blocks.len() {
+            scratch.next_rows.clone_from(&record.rows[l]);
+            scratch.next_rows.resize(all, 0);
+            let level = levels.get_mut(l).unwrap_or(heads);
+            level.assign_some(&scratch.changed, &scratch.colours, &mut scratch.next_rows, &mut scratch.new);
+            self.fill(arch, l, (levels, heads), (added, n), wiring, scratch);
+            if l < self.blocks.len() {
+                scratch.next_colours.clone_from(&record.colours[l + 1]);
+                scratch.next_colours.resize(all, 0);
+                let mut affected = std::mem::take(&mut scratch.affected);
+                affected.clear();
+                affected.extend_from_slice(rewired);
+                affected.extend_from_slice(&scratch.changed);
+                scratch.changed.iter().for_each(|&j| hearers(j, &mut affected));
+                affected.sort_unstable();
+                affected.dedup();
+                scratch.changed.clear();
+                for &node in &affected {
+                    let colour = refined(node as usize, &scratch.colours, wiring, &mut scratch.heard);
+                    if node as usize >= n || colour != scratch.next_colours[node as usize] {
+                        scratch.next_colours[node as usize] = colour;
+                        scratch.changed.push(node);
+                    }
+                }
+                scratch.affected = affected;
+                std::mem::swap(&mut scratch.colours, &mut scratch.next_colours);
+            }
+            std::mem::swap(&mut scratch.rows, &mut scratch.next_rows);
+        }
+        Ok(())
+    }
+
+    /// Computes the new rows of a level; those after the last block are `heads`. `nodes` are those from number `first` on.
+    fn fill<N: Borrow<NodeInput>>(
+        &self,
+        arch: Arch,
+        l: usize,
+        (levels, heads): (&mut [Level], &mut Level),
+        (nodes, first): (&[N], usize),
+        wiring: &impl Wiring,
+        scratch: &mut Scratch,
+    ) {
+        let n = scratch.new.len();
+        if n == 0 {
+            return;
+        }
+        let (below, here) = levels.split_at_mut(l);
+        match below.last() {
+            None => {
+                let Scratch { new, a, b, c, known, .. } = &mut *scratch;
+                c.clear();
+                self.embed(arch, (nodes, first), new, (known, a, b), c);
+                std::mem::swap(a, c);
+            }
+            Some(below) => self.block(arch, &self.blocks[l - 1], below, wiring, scratch),
+        }
+        if let (Some(level), Some(block)) = (here.first_mut(), self.blocks.get(l)) {
+            level.x.extend_from_slice(&scratch.a);
+            self.project(arch, block, n, level, &mut scratch.b);
+            return;
+        }
+        let (x, width) = (Block { stride: self.width(), offset: 0 }, self.head_width());
+        let from = heads.x.len();
+        heads.x.resize(from + n * width, 0.0);
+        for (m, head) in self.head.iter().enumerate() {
+            let x = Block { offset: m * self.widths.block(), ..x };
+            let y = Block { stride: width, offset: m * head.d_out() };
+            head.apply(arch, n, (&scratch.a, x), (&mut heads.x[from..], y), Then::Set);
+        }
     }
 
     /// Width of a row of vectors: all members' blocks.
@@ -147,25 +222,18 @@ impl Trunk {
         self.head.iter().map(Linear::d_out).sum()
     }
 
-    fn next_level(&self, masks: &Masks<'_>, scratch: &mut Scratch) {
-        scratch.next_colours.clear();
-        refine(&scratch.colours, masks, &mut scratch.heard, &mut scratch.next_colours);
-        std::mem::swap(&mut scratch.colours, &mut scratch.next_colours);
-        std::mem::swap(&mut scratch.rows, &mut scratch.next_rows);
-    }
-
     /// Equation (1): the vectors of nodes, appended to `out`. Each distinct sentence is projected once.
     fn embed<N: Borrow<NodeInput>>(
         &self,
         arch: Arch,
-        all: &[N],
+        (all, first): (&[N], usize),
         nodes: &[u32],
         (distinct, a, b): (&mut Vec<(usize, u64)>, &mut Vec<f32>, &mut Vec<f32>),
         out: &mut Vec<f32>,
     ) {
         let (n, width) = (nodes.len(), self.width());
         let whole = Block { stride: width, offset: 0 };
-        let inputs = || nodes.iter().map(|&i| all[i as usize].borrow());
+        let inputs = || nodes.iter().map(|&i| all[i as usize - first].borrow());
         let from = out.len();
         out.resize(from + n * width, 0.0);
         let x = &mut out[from..];
@@ -218,7 +286,7 @@ impl Trunk {
     }
 
     /// One block for the new nodes, into `scratch.a`.
-    fn block(&self, arch: Arch, block: &TrunkBlock, below: &Level, masks: &Masks<'_>, scratch: &mut Scratch) {
+    fn block(&self, arch: Arch, block: &TrunkBlock, below: &Level, masks: &impl Wiring, scratch: &mut Scratch) {
         let (n, width) = (scratch.new.len(), self.width());
         let whole = Block { stride: width, offset: 0 };
         scratch.a.clear();
@@ -262,7 +330,7 @@ fn check<N: Borrow<NodeInput>>(nodes: &[N]) -> Result<()> {
 }
 
 /// Whom the new nodes hear, as rows of the level below.
-fn lists(masks: &Masks<'_>, below: &Level, scratch: &mut Scratch) {
+fn lists(masks: &impl Wiring, below: &Level, scratch: &mut Scratch) {
     let Scratch { rows, new, edges, attention, .. } = scratch;
     attention.clear();
     for &node in new.iter() {
@@ -276,14 +344,14 @@ fn lists(masks: &Masks<'_>, below: &Level, scratch: &mut Scratch) {
             edges.extend(rows.iter().map(|&row| of(row)));
             attention.end_mask(edges);
         }
-        for list in masks.lists() {
+        for mask in 0..masks.n_lists() {
             edges.clear();
             edges.push(of(own));
-            edges.extend(list.row(node).iter().map(|&j| of(rows[j as usize])));
+            edges.extend(masks.list(mask, node).iter().map(|&j| of(rows[j as usize])));
             attention.end_mask(edges);
         }
         edges.clear();
-        edges.extend(masks.fathers.row(node).iter().map(|&j| of(rows[j as usize])));
+        edges.extend(masks.fathers(node).iter().map(|&j| of(rows[j as usize])));
         edges.sort_unstable();
         attention.fathers.extend(edges.iter().map(|e| e.1));
         attention.father_ends.push(attention.fathers.len() as u32);

@@ -2,12 +2,10 @@
 //!
 //! Each works on contiguous CPU tensors of f32 (training, inference) and f64 (gradients checked by finite differences).
 
-mod affine;
 mod attention;
 mod gather;
 mod total_time;
 
-pub(crate) use affine::AffineRows;
 pub(crate) use attention::SparseAttention;
 pub(crate) use gather::{GatherAdd, NeighbourMean};
 pub(crate) use total_time::{N_TERMS, RowTimes, TotalTime};

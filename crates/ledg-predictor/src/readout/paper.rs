@@ -3,12 +3,12 @@
 //! node vectors; the batch size, which the paper holds at 1, enters beside it.
 
 use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::{Init, Linear, VarBuilder};
 
 use crate::batch::{GraphBatch, Query};
 use crate::config::PredictorConfig;
 use crate::error::Result;
-use crate::layers::{Linear, Mode, dropout, linear, softmax};
+use crate::layers::{Mode, dropout, linear, softmax};
 
 /// Network token ∥ platform → ln seconds.
 pub(crate) struct PaperReadout {

@@ -9,12 +9,12 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Linear, VarBuilder};
 
 use crate::batch::{GraphBatch, PlatformBatch, Query};
 use crate::config::PredictorConfig;
 use crate::error::Result;
-use crate::layers::{Linear, Mode, dropout, linear, zero_linear};
+use crate::layers::{Mode, dropout, linear, zero_linear};
 use crate::ops::{GatherAdd, N_TERMS, RowTimes, TotalTime};
 use crate::roofline::{N_PHYSICAL, push_rows};
 

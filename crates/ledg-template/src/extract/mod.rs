@@ -43,6 +43,8 @@ pub(crate) enum DimsKind {
     Attention,
     /// Rows of a table picked by indices.
     Gather,
+    /// Attributes that are called like the variables of formulas, for compiled plans, whose operands no longer show them.
+    Stated,
 }
 
 /// Along which axes an operation works, in words that stay few.
@@ -174,6 +176,7 @@ impl<'a> NodeView<'a> {
             DimsKind::Norm => self.norm(&mut facts),
             DimsKind::Elementwise => self.elementwise(&mut facts),
             DimsKind::Move | DimsKind::Gather => self.along_axis(&mut facts),
+            DimsKind::Stated => self.stated(&mut facts),
         }
         facts
     }
@@ -253,6 +256,16 @@ impl<'a> NodeView<'a> {
         if shape.len() > 2 {
             facts.dims.cin = shape[1] as f64;
             facts.dims.cout = shape[1] as f64;
+        }
+    }
+
+    /// What the attributes state; the kernel, strides and dilations go by ONNX's names, as for a pooling.
+    fn stated(&self, facts: &mut Facts<'_>) {
+        self.windows(facts, None);
+        for variable in OpDims::VARIABLES {
+            if let Some(value) = self.node.attrs.float(variable.name) {
+                (variable.set)(&mut facts.dims, value);
+            }
         }
     }
 

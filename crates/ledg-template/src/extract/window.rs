@@ -48,7 +48,7 @@ impl NodeView<'_> {
     }
 
     /// Kernel, strides and dilations from the attributes, or the kernel from the weight; the number of spatial axes.
-    fn windows(&self, facts: &mut Facts<'_>, weight_kernel: Option<&[u64]>) -> usize {
+    pub(super) fn windows(&self, facts: &mut Facts<'_>, weight_kernel: Option<&[u64]>) -> usize {
         let attrs = &self.node.attrs;
         let sizes = |name: &str| -> Vec<u64> {
             attrs.ints(name).unwrap_or_default().iter().map(|&v| v.unsigned_abs()).collect()

@@ -116,6 +116,16 @@ impl Fusion {
         Ok(Fusion { name: wire.name.clone(), id: ids.intern(&op), op, rules })
     }
 
+    /// What it makes.
+    pub fn id(&self) -> OpId {
+        self.id
+    }
+
+    /// Its patterns, in order.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.rules.iter().map(|rule| &rule.pattern)
+    }
+
     /// Fuses every match, in topological order of the last node.
     pub fn apply(&self, overlay: &mut Overlay<'_, '_>) {
         for rule in &self.rules {

@@ -166,6 +166,11 @@ impl Pattern {
         self.lines[name].as_ref()
     }
 
+    /// The lines, in order.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().flatten()
+    }
+
     /// Number of names.
     pub fn n_names(&self) -> usize {
         self.names.len()

@@ -1,35 +1,49 @@
-//! The files of `configs/hardware`, compiled in.
+//! The files of `configs/hardware` and `plugins/*/hardware`, compiled in.
 //!
-//! **Invariant:** every file here parses; the tests hold it, so the `expect`s cannot fire in a build that passed them.
+//! A device's file is read when the device is first asked for: a process that asks for one does not read hundreds.
+//!
+//! **Invariant:** every file here parses and no name is used twice; the tests hold it, so the `expect`s cannot fire in a
+//! build that passed them.
 
+use super::device::Device;
+use super::device_file::parse_device;
 use super::registry::HardwareRegistry;
 use super::wording::Wording;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
-/// `(path from the repository's root, text)`, sorted by path; written by `build.rs`.
-pub(super) const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/hardware_files.rs"));
+/// `(path from the repository's root, text, id and aliases)`, sorted by path; written by `build.rs`.
+pub(super) const DEVICES: &[(&str, &str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/hardware_devices.rs"));
 
-const RUNTIMES_FILE: &str = "configs/hardware/runtimes.toml";
+/// `(path from the repository's root, text)` of runtimes and wording; written by `build.rs`.
+pub(super) const SHARED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/hardware_shared.rs"));
+
 pub(super) const WORDING_FILE: &str = "configs/hardware/wording.toml";
 
 static WORDING: LazyLock<Wording> = LazyLock::new(|| {
-    let text = FILES.iter().find(|(name, _)| *name == WORDING_FILE).expect("build.rs lists wording.toml").1;
+    let text = SHARED.iter().find(|(name, _)| *name == WORDING_FILE).expect("build.rs lists wording.toml").1;
     Wording::parse(WORDING_FILE, text).expect("the built-in wording parses")
 });
 
 static REGISTRY: LazyLock<HardwareRegistry> = LazyLock::new(|| {
-    // What each file holds is known from its path, so none is read twice: this runs when a process starts.
-    let (runtimes, devices): (Vec<_>, Vec<_>) =
-        FILES.iter().filter(|(name, _)| *name != WORDING_FILE).partition(|(name, _)| *name == RUNTIMES_FILE);
     let mut registry = HardwareRegistry::default();
-    for (name, text) in runtimes {
+    for (name, text) in SHARED.iter().filter(|(name, _)| *name != WORDING_FILE) {
         registry.add_runtimes_file(name, text).expect("the built-in runtimes parse");
     }
-    for (name, text) in devices {
-        registry.add_device_file(name, text).expect("the built-in devices parse");
+    for (i, (_, _, names)) in DEVICES.iter().enumerate() {
+        registry.put_builtin(i, names);
     }
     registry
 });
+
+/// By the place in [`DEVICES`].
+static READ: [OnceLock<Arc<Device>>; DEVICES.len()] = [const { OnceLock::new() }; DEVICES.len()];
+
+/// The device of a file.
+pub(super) fn device(i: usize) -> &'static Arc<Device> {
+    let (file, text, _) = DEVICES[i];
+    READ[i]
+        .get_or_init(|| Arc::new(parse_device(file, text, registry().catalogue()).expect("the built-in devices parse")))
+}
 
 /// How platforms are said.
 pub(super) fn wording() -> &'static Wording {

@@ -1,11 +1,12 @@
 //! `runtimes.toml`: the frameworks and the named runtime profiles that device files share.
 
-use super::device_file::{Located, check_schema, check_word, parse_toml};
+use super::device_file::{Document, Located, check_schema, check_word, from_document, parse_document};
 use super::error::HardwareError;
 use super::precision::{Layout, Precision};
 use super::runtime::{Framework, Runtime};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
 
@@ -76,19 +77,25 @@ impl Catalogue {
     /// Reads a runtimes file on top of what is there.
     pub(super) fn add(&mut self, file: &str, text: &str) -> Result<(), HardwareError> {
         let located = Located { file, text };
-        let raw: RuntimesFile = parse_toml(&located)?;
+        self.read(located, parse_document(&located)?)
+    }
+
+    /// Reads a runtimes file's TOML on top of what is there.
+    pub(super) fn read(&mut self, located: Located<'_>, document: Document<'_>) -> Result<(), HardwareError> {
+        let file = located.file;
+        let raw: RuntimesFile = from_document(&located, document)?;
         check_schema(&located, &raw.schema)?;
         for framework in raw.framework {
             self.add_framework(&located, framework)?;
         }
         for profile in raw.runtime {
             check_word(&located, "runtime.name", &profile.name)?;
-            let name = profile.name.get_ref().clone();
+            let (name, at) = (profile.name.get_ref().clone(), profile.name.span());
             let RawProfile { framework, version, compiler, precision, layout, .. } = profile;
             let runtime = self.runtime(&located, RawRuntime { framework, version, compiler, precision, layout })?;
             match self.profiles.get(&name) {
                 Some((_, there)) if *there == runtime => {}
-                Some((owner, _)) => return Err(clash(&located, name, "a runtime", owner)),
+                Some((owner, _)) => return Err(clash(&located, at, name, "a runtime", owner)),
                 None => _ = self.profiles.insert(name, (file.to_owned(), runtime)),
             }
         }
@@ -108,6 +115,7 @@ impl Catalogue {
                 return Err(located.text_error("framework.compilers", &key, "a name is letters, digits, - and _"));
             }
         }
+        let (name_at, prefix_at) = (raw.name.span(), raw.prefix.span());
         let framework = Framework {
             name: raw.name.into_inner(),
             prefix: raw.prefix.into_inner(),
@@ -119,10 +127,10 @@ impl Catalogue {
                 return Ok(());
             }
             if there.name == framework.name {
-                return Err(clash(located, framework.name, "a framework", owner));
+                return Err(clash(located, name_at, framework.name, "a framework", owner));
             }
             if there.prefix == framework.prefix {
-                return Err(clash(located, framework.prefix, "a framework's prefix", owner));
+                return Err(clash(located, prefix_at, framework.prefix, "a framework's prefix", owner));
             }
         }
         self.frameworks.insert(framework.name.clone(), (located.file.to_owned(), Arc::new(framework)));
@@ -131,13 +139,14 @@ impl Catalogue {
 
     /// Checks a runtime's words against the frameworks.
     pub(super) fn runtime(&self, located: &Located<'_>, raw: RawRuntime) -> Result<Runtime, HardwareError> {
-        let unknown = |field: &str, name: &Spanned<String>, known: Vec<String>| HardwareError::UnknownReference {
-            file: located.file.to_owned(),
-            line: located.line(name.span().start),
-            field: field.to_owned(),
-            name: name.get_ref().clone(),
-            known,
-        };
+        let unknown =
+            |field: &'static str, name: &Spanned<String>, known: Vec<String>| HardwareError::UnknownReference {
+                file: located.file.to_owned(),
+                place: located.place(name.span()),
+                field,
+                name: name.get_ref().clone(),
+                known,
+            };
         let Some((_, framework)) = self.frameworks.get(raw.framework.get_ref()) else {
             return Err(unknown("framework", &raw.framework, self.frameworks.keys().cloned().collect()));
         };
@@ -171,6 +180,7 @@ fn is_version(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+_-".contains(c))
 }
 
-fn clash(located: &Located<'_>, name: String, what: &str, owner: &str) -> HardwareError {
-    HardwareError::Clash { file: located.file.to_owned(), name, owner: format!("{what} of {owner}") }
+fn clash(located: &Located<'_>, at: Range<usize>, name: String, what: &str, owner: &str) -> HardwareError {
+    let (file, place) = (located.file.to_owned(), located.place(at));
+    HardwareError::Clash { file, place, name, owner: format!("{what} of {owner}") }
 }

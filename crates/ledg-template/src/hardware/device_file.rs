@@ -4,43 +4,79 @@ use super::catalogue::{Catalogue, RawRuntime};
 use super::device::{Device, Kind, Peaks, Source};
 use super::error::HardwareError;
 use super::runtime::Runtime;
+use crate::place::Place;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::ops::Range;
 use toml::Spanned;
+use toml::de::DeTable;
 
 /// The schema of every file under `configs/hardware`.
 pub(super) const SCHEMA: i64 = 1;
 
+/// A file's TOML with the places of all its parts.
+pub(super) type Document<'t> = Spanned<DeTable<'t>>;
+
 /// A text with the name it is blamed under.
+#[derive(Clone, Copy)]
 pub(super) struct Located<'a> {
     pub(super) file: &'a str,
     pub(super) text: &'a str,
 }
 
 impl Located<'_> {
-    /// The line, from 1, of a byte offset.
-    pub(super) fn line(&self, offset: usize) -> usize {
-        1 + self.text.bytes().take(offset).filter(|b| *b == b'\n').count()
+    /// The place of a span of bytes.
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        Place::of(self.text, span)
     }
 
-    pub(super) fn text_error(&self, field: &str, value: &Spanned<String>, problem: &'static str) -> HardwareError {
+    /// The place of a string of the file, as it stands between quotes; the file's beginning if it is not spelled out.
+    pub(super) fn place_of_string(&self, value: &str) -> Place {
+        let quoted = ['"', '\''].map(|q| self.text.find(&format!("{q}{value}{q}")));
+        let at = quoted.into_iter().flatten().min();
+        self.place(at.map_or(0..0, |at| at..at + value.len() + 2))
+    }
+
+    pub(super) fn text_error(
+        &self,
+        field: &'static str,
+        value: &Spanned<String>,
+        problem: &'static str,
+    ) -> HardwareError {
         HardwareError::Text {
             file: self.file.to_owned(),
-            line: self.line(value.span().start),
-            field: field.to_owned(),
+            place: self.place(value.span()),
+            field,
             value: value.get_ref().clone(),
             problem,
         }
     }
 }
 
-/// Reads TOML into `T`; what is wrong carries the line.
+/// Reads TOML into `T`; what is wrong carries its place.
 pub(super) fn parse_toml<T: DeserializeOwned>(located: &Located<'_>) -> Result<T, HardwareError> {
-    toml::from_str(located.text).map_err(|e| HardwareError::Syntax {
+    from_document(located, parse_document(located)?)
+}
+
+/// Reads TOML.
+pub(super) fn parse_document<'t>(located: &Located<'t>) -> Result<Document<'t>, HardwareError> {
+    DeTable::parse(located.text).map_err(|e| syntax(located, &e))
+}
+
+/// A document as `T`.
+pub(super) fn from_document<T: DeserializeOwned>(
+    located: &Located<'_>,
+    document: Document<'_>,
+) -> Result<T, HardwareError> {
+    T::deserialize(toml::Deserializer::from(document)).map_err(|e| syntax(located, &e))
+}
+
+fn syntax(located: &Located<'_>, error: &toml::de::Error) -> HardwareError {
+    HardwareError::Syntax {
         file: located.file.to_owned(),
-        line: e.span().map(|span| located.line(span.start)),
-        message: e.message().to_owned(),
-    })
+        place: error.span().map(|span| located.place(span)),
+        message: error.message().to_owned(),
+    }
 }
 
 pub(super) fn check_schema(located: &Located<'_>, schema: &Spanned<i64>) -> Result<(), HardwareError> {
@@ -48,7 +84,7 @@ pub(super) fn check_schema(located: &Located<'_>, schema: &Spanned<i64>) -> Resu
         SCHEMA => Ok(()),
         found => Err(HardwareError::Schema {
             file: located.file.to_owned(),
-            line: located.line(schema.span().start),
+            place: located.place(schema.span()),
             found,
             supported: SCHEMA,
         }),
@@ -56,7 +92,11 @@ pub(super) fn check_schema(located: &Located<'_>, schema: &Spanned<i64>) -> Resu
 }
 
 /// A word of a sentence: short, printable, no spaces at its ends.
-pub(super) fn check_word(located: &Located<'_>, field: &str, value: &Spanned<String>) -> Result<(), HardwareError> {
+pub(super) fn check_word(
+    located: &Located<'_>,
+    field: &'static str,
+    value: &Spanned<String>,
+) -> Result<(), HardwareError> {
     let text = value.get_ref();
     if text.is_empty() || text.trim() != text || text.chars().count() > 64 || text.chars().any(char::is_control) {
         return Err(located.text_error(field, value, "expected 1 to 64 printable characters without outer spaces"));
@@ -122,7 +162,17 @@ struct SourceTable {
 /// Reads and checks a device file.
 pub(super) fn parse_device(file: &str, text: &str, catalogue: &Catalogue) -> Result<Device, HardwareError> {
     let located = Located { file, text };
-    let raw: DeviceFile = parse_toml(&located)?;
+    read_device(located, parse_document(&located)?, catalogue)
+}
+
+/// Reads and checks a device from its file's TOML.
+pub(super) fn read_device(
+    located: Located<'_>,
+    document: Document<'_>,
+    catalogue: &Catalogue,
+) -> Result<Device, HardwareError> {
+    let file = located.file;
+    let raw: DeviceFile = from_document(&located, document)?;
     check_schema(&located, &raw.schema)?;
     check_id(&located, &raw.name)?;
     for alias in &raw.aliases {
@@ -179,19 +229,19 @@ pub(super) fn parse_device(file: &str, text: &str, catalogue: &Catalogue) -> Res
 /// The figures a file states, collected as they are read, so that none escapes the check of its source.
 struct Figures<'a> {
     located: &'a Located<'a>,
-    stated: Vec<(&'static str, usize)>,
+    stated: Vec<(&'static str, Place)>,
 }
 
 impl Figures<'_> {
     fn take(&mut self, field: &'static str, value: &Option<Spanned<f64>>) -> Result<Option<f64>, HardwareError> {
         let Some(value) = value else { return Ok(None) };
-        let line = self.located.line(value.span().start);
+        let place = self.located.place(value.span());
         let number = *value.get_ref();
         if !number.is_finite() || number <= 0.0 {
             let file = self.located.file.to_owned();
-            return Err(HardwareError::Figure { file, line, field: field.to_owned(), value: number });
+            return Err(HardwareError::Figure { file, place, field: field.to_owned(), value: number });
         }
-        self.stated.push((field, line));
+        self.stated.push((field, place));
         Ok(Some(number))
     }
 
@@ -206,9 +256,9 @@ impl Figures<'_> {
             }
             for field in &source.fields {
                 if !self.stated.iter().any(|(stated, _)| stated == field.get_ref()) {
-                    let line = self.located.line(field.span().start);
+                    let place = self.located.place(field.span());
                     let field = field.get_ref().clone();
-                    return Err(HardwareError::SourceWithoutFigure { file: file(), line, field });
+                    return Err(HardwareError::SourceWithoutFigure { file: file(), place, field });
                 }
             }
             sources.push(Source {
@@ -220,9 +270,9 @@ impl Figures<'_> {
                 note: source.note,
             });
         }
-        for (field, line) in &self.stated {
+        for (field, place) in &self.stated {
             if !sources.iter().any(|s| s.fields.iter().any(|f| f == field)) {
-                return Err(HardwareError::MissingSource { file: file(), line: *line, field: (*field).to_owned() });
+                return Err(HardwareError::MissingSource { file: file(), place: *place, field: (*field).to_owned() });
             }
         }
         Ok(sources)
@@ -237,22 +287,22 @@ fn read_runtimes(
     listed: Vec<Spanned<String>>,
     inline: Option<Spanned<RawRuntime>>,
 ) -> Result<(Runtime, Vec<(String, Runtime)>), HardwareError> {
-    let with_peak = |name: &str, start: usize, runtime: Runtime| match peak.matmul(runtime.precision) {
+    let with_peak = |name: &str, span: Range<usize>, runtime: Runtime| match peak.matmul(runtime.precision) {
         Some(_) => Ok(runtime),
         None => Err(HardwareError::RuntimeWithoutPeak {
             file: located.file.to_owned(),
-            line: located.line(start),
+            place: located.place(span),
             runtime: name.to_owned(),
             precision: runtime.precision,
             figure: Peaks::field(runtime.precision),
         }),
     };
-    let profile = |field: &str, name: &Spanned<String>| match catalogue.profile(name.get_ref()) {
-        Some(runtime) => with_peak(name.get_ref(), name.span().start, runtime.clone()),
+    let profile = |field: &'static str, name: &Spanned<String>| match catalogue.profile(name.get_ref()) {
+        Some(runtime) => with_peak(name.get_ref(), name.span(), runtime.clone()),
         None => Err(HardwareError::UnknownReference {
             file: located.file.to_owned(),
-            line: located.line(name.span().start),
-            field: field.to_owned(),
+            place: located.place(name.span()),
+            field,
             name: name.get_ref().clone(),
             known: catalogue.profile_names(),
         }),
@@ -260,8 +310,8 @@ fn read_runtimes(
     let default = match (default, inline) {
         (Some(name), None) => profile("default_runtime", &name)?,
         (None, Some(raw)) => {
-            let start = raw.span().start;
-            with_peak("runtime", start, catalogue.runtime(located, raw.into_inner())?)?
+            let span = raw.span();
+            with_peak("runtime", span, catalogue.runtime(located, raw.into_inner())?)?
         }
         _ => return Err(HardwareError::DefaultRuntime { file: located.file.to_owned() }),
     };

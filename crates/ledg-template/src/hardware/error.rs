@@ -1,8 +1,9 @@
 //! What can be wrong with a hardware file or a platform's name.
 //!
-//! **Invariant:** every variant that blames a file names the file, and the field and line where they are known.
+//! **Invariant:** every variant that blames a file names the file, and the field, line and column where they are known.
 
 use super::precision::Precision;
+use crate::place::Place;
 use std::path::PathBuf;
 
 /// An error of this module; the message says what to do.
@@ -10,70 +11,70 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum HardwareError {
     /// Not TOML, an unknown key, a missing key or a value of the wrong type.
-    #[error("{file}{}: {message}", at(*line))]
+    #[error("{file}{}: {message}", at(place.as_ref()))]
     Syntax {
         /// The file.
         file: String,
-        /// Its line, from 1.
-        line: Option<usize>,
+        /// Where.
+        place: Option<Place>,
         /// What the TOML reader says, including the key.
         message: String,
     },
     /// A `schema` this version does not read.
-    #[error("{file}:{line}: schema = {found}, but this version reads schema {supported}")]
+    #[error("{file}:{place}: schema = {found}, but this version reads schema {supported}")]
     Schema {
         /// The file.
         file: String,
-        /// Its line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The schema it declares.
         found: i64,
         /// The schema that can be read.
         supported: i64,
     },
     /// NaN, infinite, negative or zero.
-    #[error("{file}:{line}: {field} = {value} is not a finite number above zero; leave an unknown figure out")]
+    #[error("{file}:{place}: {field} = {value} is not a finite number above zero; leave an unknown figure out")]
     Figure {
         /// The file.
         file: String,
-        /// Its line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The key, with its table.
         field: String,
         /// What it says.
         value: f64,
     },
     /// A string that cannot be a name or a word of a sentence.
-    #[error("{file}:{line}: {field} = {value:?}: {problem}")]
+    #[error("{file}:{place}: {field} = {value:?}: {problem}")]
     Text {
         /// The file.
         file: String,
-        /// Its line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The key, with its table.
-        field: String,
+        field: &'static str,
         /// What it says.
         value: String,
         /// What is expected.
         problem: &'static str,
     },
     /// A figure that no `[[source]]` covers.
-    #[error("{file}:{line}: {field} has no source; name it in the `fields` of a [[source]]")]
+    #[error("{file}:{place}: {field} has no source; name it in the `fields` of a [[source]]")]
     MissingSource {
         /// The file.
         file: String,
-        /// The figure's line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The figure.
         field: String,
     },
     /// A source for a figure that the file does not state.
-    #[error("{file}:{line}: a [[source]] names {field:?}, which is no figure of this file")]
+    #[error("{file}:{place}: a [[source]] names {field:?}, which is no figure of this file")]
     SourceWithoutFigure {
         /// The file.
         file: String,
-        /// The source's line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The figure it names.
         field: String,
     },
@@ -90,26 +91,26 @@ pub enum HardwareError {
         file: String,
     },
     /// A file refers to a framework, compiler or profile that does not exist.
-    #[error("{file}:{line}: {field} = {name:?} is unknown; known: {}", known.join(", "))]
+    #[error("{file}:{place}: {field} = {name:?} is unknown; known: {}", known.join(", "))]
     UnknownReference {
         /// The file.
         file: String,
-        /// Its line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The key.
-        field: String,
+        field: &'static str,
         /// What it says.
         name: String,
         /// What it could say.
         known: Vec<String>,
     },
     /// A runtime of a device file asks for a precision the file states no peak for.
-    #[error("{file}:{line}: runtime {runtime:?} runs in {precision}, but [peak] has no {figure}")]
+    #[error("{file}:{place}: runtime {runtime:?} runs in {precision}, but [peak] has no {figure}")]
     RuntimeWithoutPeak {
         /// The file.
         file: String,
-        /// Its line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// The profile's name, or "runtime" for the inline table.
         runtime: String,
         /// Its precision.
@@ -118,10 +119,12 @@ pub enum HardwareError {
         figure: &'static str,
     },
     /// A name, alias, profile or framework that is taken. Nothing is ever overridden.
-    #[error("{file}: the name {name:?} is taken by {owner}; choose another")]
+    #[error("{file}:{place}: the name {name:?} is taken by {owner}; choose another")]
     Clash {
         /// The file that came second.
         file: String,
+        /// Where it says the name.
+        place: Place,
         /// The name.
         name: String,
         /// What has it, and where.
@@ -205,6 +208,6 @@ pub enum HardwareError {
     },
 }
 
-fn at(line: Option<usize>) -> String {
-    line.map(|l| format!(":{l}")).unwrap_or_default()
+fn at(place: Option<&Place>) -> String {
+    place.map(|p| format!(":{p}")).unwrap_or_default()
 }

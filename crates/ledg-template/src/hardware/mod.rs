@@ -24,8 +24,10 @@
 
 mod builtin;
 mod catalogue;
+mod check;
 mod device;
 mod device_file;
+mod doubts;
 mod error;
 mod platform;
 mod precision;
@@ -33,7 +35,9 @@ mod registry;
 mod runtime;
 mod wording;
 
+pub use check::CheckedHardware;
 pub use device::{Device, Kind, Peaks, Source};
+pub use doubts::Doubt;
 pub use error::HardwareError;
 pub use platform::{Platform, PlatformNumbers};
 pub use precision::{Layout, Precision};

@@ -5,12 +5,11 @@
 use super::builtin;
 use super::catalogue::Catalogue;
 use super::device::Device;
-use super::device_file::{Located, parse_device, parse_toml};
+use super::device_file::{Document, Located, parse_device, parse_document};
 use super::error::HardwareError;
 use super::platform::Platform;
 use super::precision::{Layout, Precision};
-use super::runtime::{Runtime, RuntimeParts};
-use serde::Deserialize;
+use super::runtime::{Framework, Runtime, RuntimeParts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,13 +25,31 @@ const N_NEAREST: usize = 5;
 #[derive(Debug, Clone, Default)]
 pub struct HardwareRegistry {
     catalogue: Catalogue,
-    devices: BTreeMap<String, Arc<Device>>,
+    devices: BTreeMap<String, Known>,
     /// Names and aliases as [`key`] writes them, to ids.
     names: BTreeMap<String, String>,
 }
 
+/// A device that the registry knows.
+#[derive(Debug, Clone)]
+enum Known {
+    /// The one of that place among the built-in ones, which is read when it is asked for.
+    Builtin(usize),
+    /// Another.
+    Added(Arc<Device>),
+}
+
+impl Known {
+    fn device(&self) -> &Arc<Device> {
+        match self {
+            Known::Builtin(i) => builtin::device(*i),
+            Known::Added(device) => device,
+        }
+    }
+}
+
 /// What a TOML file holds, told by its top-level keys.
-enum Content {
+pub(super) enum Content {
     Device,
     Runtimes,
     Wording,
@@ -50,7 +67,7 @@ impl HardwareRegistry {
         match content(origin, text)? {
             Content::Device => self.add_device_file(origin, text),
             Content::Runtimes => self.add_runtimes_file(origin, text),
-            Content::Wording if builtin::FILES.contains(&(builtin::WORDING_FILE, text)) => Ok(()),
+            Content::Wording if builtin::SHARED.contains(&(builtin::WORDING_FILE, text)) => Ok(()),
             Content::Wording => Err(HardwareError::ForeignWording { file: origin.to_owned() }),
         }
     }
@@ -82,15 +99,27 @@ impl HardwareRegistry {
 
     /// Reads a single device file without adding it. Its names may not be those of another device.
     pub fn load_file(&self, path: &Path) -> Result<Arc<Device>, HardwareError> {
-        let device = parse_device(&path.display().to_string(), &read(path)?, &self.catalogue)?;
-        self.check_names(&device)?;
+        let (file, text) = (path.display().to_string(), read(path)?);
+        let device = parse_device(&file, &text, &self.catalogue)?;
+        self.check_names(&device, Located { file: &file, text: &text })?;
         Ok(Arc::new(device))
     }
 
     /// The platform of `DEVICE[:RUNTIME]`.
     ///
-    /// `DEVICE` is a name, an alias (upper or lower case, `-`, `_` and spaces do not matter) or the path of a `.toml`
-    /// file. `RUNTIME` is a profile's name or `precision[/layout[/compiler[/framework-version]]]`; what is missing
+    /// ```
+    /// use ledg_template::hardware::HardwareRegistry;
+    /// let registry = HardwareRegistry::builtin();
+    /// let platform = registry.resolve("T4:fp16")?;
+    /// assert_eq!(platform.device.name, "nvidia-t4");
+    /// assert_eq!(platform.numbers().bandwidth_bytes_s, Some(320e9));
+    /// // A name that is none gets the nearest ones.
+    /// assert!(registry.resolve("tesla-t5").unwrap_err().to_string().contains("nearest"));
+    /// # Ok::<(), ledg_template::hardware::HardwareError>(())
+    /// ```
+    ///
+    /// `DEVICE` is a name, with or without its vendor, an alias (upper or lower case, `-`, `_` and spaces do not matter)
+    /// or the path of a `.toml` file. `RUNTIME` is a profile's name or `precision[/layout[/compiler[/framework-version]]]`; what is missing
     /// comes from the device's default runtime.
     pub fn resolve(&self, spec: &str) -> Result<Platform, HardwareError> {
         let (device, runtime) = match spec.rfind(".toml") {
@@ -109,20 +138,39 @@ impl HardwareRegistry {
         Platform::new(device, runtime)
     }
 
-    /// The device of that name or alias.
+    /// The device of that name or alias, or the only one whose name without the vendor it is (`h100-sxm`).
     pub fn device(&self, name: &str) -> Result<Arc<Device>, HardwareError> {
-        let id = self.names.get(&key(name)).ok_or_else(|| self.unknown(name))?;
-        Ok(self.devices[id].clone())
+        let id = self.names.get(&key(name)).or_else(|| self.without_vendor(name)).ok_or_else(|| self.unknown(name))?;
+        Ok(self.devices[id].device().clone())
+    }
+
+    fn without_vendor(&self, name: &str) -> Option<&String> {
+        let name = key(name);
+        let mut found = self.devices.keys().filter(|id| id.split_once('-').is_some_and(|(_, rest)| key(rest) == name));
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Every device, in the order of their ids.
     pub fn devices(&self) -> impl ExactSizeIterator<Item = &Arc<Device>> {
-        self.devices.values()
+        self.devices.values().map(Known::device)
     }
 
     /// The runtime profile of that name.
     pub fn profile(&self, name: &str) -> Option<&Runtime> {
         self.catalogue.profile(name)
+    }
+
+    /// The frameworks, in the order of their names.
+    pub fn frameworks(&self) -> impl Iterator<Item = &Arc<Framework>> {
+        self.catalogue.frameworks()
+    }
+
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(super) fn catalogue_mut(&mut self) -> &mut Catalogue {
+        &mut self.catalogue
     }
 
     pub(super) fn add_runtimes_file(&mut self, origin: &str, text: &str) -> Result<(), HardwareError> {
@@ -131,29 +179,52 @@ impl HardwareRegistry {
 
     pub(super) fn add_device_file(&mut self, origin: &str, text: &str) -> Result<(), HardwareError> {
         let device = parse_device(origin, text, &self.catalogue)?;
-        self.check_names(&device)?;
-        for name in device.names() {
-            self.names.insert(key(name), device.name.clone());
-        }
-        self.devices.entry(device.name.clone()).or_insert_with(|| Arc::new(device));
+        self.check_names(&device, Located { file: origin, text })?;
+        self.put(device);
         Ok(())
     }
 
-    fn check_names(&self, device: &Device) -> Result<(), HardwareError> {
+    /// Adds a device under those of its names that are free.
+    pub(super) fn put(&mut self, device: Device) {
         for name in device.names() {
-            let Some(there) = self.names.get(&key(name)).map(|id| &self.devices[id]) else { continue };
-            if !there.same_sheet(device) {
-                let owner = format!("device {} of {}", there.name, there.origin);
-                return Err(HardwareError::Clash { file: device.origin.clone(), name: name.to_owned(), owner });
-            }
+            self.names.entry(key(name)).or_insert_with(|| device.name.clone());
         }
-        Ok(())
+        self.devices.entry(device.name.clone()).or_insert_with(|| Known::Added(Arc::new(device)));
+    }
+
+    /// Adds a built-in device under its names, of which the first is its id.
+    pub(super) fn put_builtin(&mut self, i: usize, names: &[&str]) {
+        let Some(id) = names.first() else { return };
+        for name in names {
+            self.names.insert(key(name), (*id).to_owned());
+        }
+        self.devices.insert((*id).to_owned(), Known::Builtin(i));
+    }
+
+    /// Refuses names that another device has.
+    pub(super) fn check_names(&self, device: &Device, located: Located<'_>) -> Result<(), HardwareError> {
+        self.clashes(device, located).next().map_or(Ok(()), Err)
+    }
+
+    /// The names of a device that another device has.
+    pub(super) fn clashes<'a>(
+        &'a self,
+        device: &'a Device,
+        located: Located<'a>,
+    ) -> impl Iterator<Item = HardwareError> + 'a {
+        device.names().filter_map(move |name| {
+            let there = self.names.get(&key(name)).map(|id| self.devices[id].device())?;
+            let (file, place) = (device.origin.clone(), located.place_of_string(name));
+            let owner = format!("device {} of {}", there.name, there.origin);
+            let clash = HardwareError::Clash { file, place, name: name.to_owned(), owner };
+            (!there.same_sheet(device)).then_some(clash)
+        })
     }
 
     fn unknown(&self, name: &str) -> HardwareError {
         let wanted: String = key(name).chars().take(128).collect();
         let mut ranked: Vec<(usize, &str)> = Vec::new();
-        for device in self.devices.values() {
+        for device in self.devices() {
             // A device is offered once, under its nearest name.
             let nearest = device.names().map(|n| (strsim::damerau_levenshtein(&wanted, &key(n)), n)).min();
             ranked.extend(nearest);
@@ -233,20 +304,22 @@ fn key(name: &str) -> String {
 }
 
 fn content(origin: &str, text: &str) -> Result<Content, HardwareError> {
-    #[derive(Deserialize)]
-    struct Keys {
-        framework: Option<toml::Value>,
-        runtime: Option<toml::Value>,
-        runtime_sentence: Option<toml::Value>,
+    Ok(Content::of(&parse_document(&Located { file: origin, text })?))
+}
+
+impl Content {
+    pub(super) fn of(document: &Document<'_>) -> Content {
+        let keys = document.get_ref();
+        if keys.contains_key("runtime_sentence") {
+            Content::Wording
+        } else if keys.contains_key("peak") {
+            Content::Device
+        } else if keys.contains_key("framework") || keys.get("runtime").is_some_and(|r| r.get_ref().is_array()) {
+            Content::Runtimes
+        } else {
+            Content::Device
+        }
     }
-    let keys: Keys = parse_toml(&Located { file: origin, text })?;
-    Ok(if keys.runtime_sentence.is_some() {
-        Content::Wording
-    } else if keys.framework.is_some() || keys.runtime.is_some_and(|r| r.is_array()) {
-        Content::Runtimes
-    } else {
-        Content::Device
-    })
 }
 
 fn check_size(file: &str, bytes: u64) -> Result<(), HardwareError> {

@@ -1,5 +1,6 @@
 //! The built-in files, the sentences of every device, and names that resolve.
 
+use super::builtin;
 use super::registry::HardwareRegistry;
 use super::{Platform, Precision};
 use std::fmt::Write as _;
@@ -10,11 +11,37 @@ fn resolve(spec: &str) -> Platform {
 }
 
 #[test]
+fn a_name_may_stand_without_its_vendor() {
+    assert_eq!(resolve("H100 SXM").device.name, "nvidia-h100-sxm");
+    let registry = HardwareRegistry::builtin();
+    for device in registry.devices() {
+        let (_, rest) = device.name.split_once('-').unwrap();
+        let twins = registry.devices().filter(|d| d.name.split_once('-').is_some_and(|(_, r)| r == rest)).count();
+        assert!(twins > 1 || registry.device(rest).is_ok(), "{rest}");
+    }
+    assert!(registry.device("nvidia").is_err());
+}
+
+#[test]
 fn the_t4_is_said_as_in_the_paper() {
     let t4 = resolve("t4");
     assert_eq!(t4.sentence(), "Nv GPU FP32 8.1 Turing 70W");
     assert_eq!(t4.runtime_sentence(), None);
     assert_eq!(resolve("Tesla T4:fp16").sentence(), "Nv GPU FP16 65 Turing 70W");
+}
+
+#[test]
+fn no_name_of_a_built_in_device_is_used_twice() {
+    let mut owners = std::collections::BTreeMap::new();
+    for (i, (file, _, names)) in builtin::DEVICES.iter().enumerate() {
+        // The build script lists the names that the file's reader finds.
+        assert_eq!(builtin::device(i).names().collect::<Vec<_>>(), *names, "{file}");
+        for name in *names {
+            let key = name.replace(['-', '_', ' '], "").to_lowercase();
+            let other = owners.insert(key, i).filter(|other| *other != i);
+            assert_eq!(other, None, "{name} of {file} is a name of another file");
+        }
+    }
 }
 
 #[test]
@@ -35,7 +62,8 @@ fn every_device_has_sources_and_every_listed_runtime_resolves() {
     assert!(registry.devices().len() > 100);
     for device in registry.devices() {
         assert!(!device.sources.is_empty(), "{}", device.name);
-        assert!(device.origin.starts_with("configs/hardware/"), "{}", device.origin);
+        let place = ["configs/hardware/", "plugins/"].iter().find(|p| device.origin.starts_with(**p));
+        assert!(place.is_some(), "{}", device.origin);
         for (profile, runtime) in &device.runtimes {
             let platform = registry.resolve(&format!("{}:{profile}", device.name)).unwrap();
             assert_eq!(&platform.runtime, runtime);
@@ -48,18 +76,30 @@ fn every_device_has_sources_and_every_listed_runtime_resolves() {
 }
 
 #[test]
-fn figures_agree_with_each_other() {
+fn no_figure_of_a_built_in_sheet_is_in_doubt() {
+    let mut without_bandwidth = 0;
     for device in HardwareRegistry::builtin().devices() {
-        let (name, peak) = (&device.name, &device.peak);
-        let grows = |a: Option<f64>, b: Option<f64>| a.zip(b).is_none_or(|(a, b)| a <= b);
-        assert!(grows(device.base_clock_mhz, device.clock_mhz), "{name}: base clock above boost");
-        assert!(grows(peak.fp32_vector, peak.fp32), "{name}: vector rate above matrix rate");
-        assert!(grows(peak.fp32, peak.tf32) && grows(peak.tf32, peak.fp16), "{name}: fp32 <= tf32 <= fp16");
-        assert!(grows(peak.fp32, peak.fp16) && grows(peak.bf16, peak.int8), "{name}: fp32 <= fp16, bf16 <= int8");
-        assert!(device.year.is_some_and(|y| (2010.0..2027.0).contains(&y)), "{name}: year");
-        let shipped = device.clock_mhz.is_none_or(|c| (100.0..6500.0).contains(&c));
-        assert!(shipped && device.tdp_w.is_none_or(|w| w <= 1500.0), "{name}: clock or power");
-        assert!(device.memory_bandwidth_gb_s.is_none_or(|b| (4.0..10_000.0).contains(&b)), "{name}: bandwidth");
+        let mut doubts = device.doubts();
+        let missing = doubts.iter().position(|d| d.message == "memory_bandwidth_gb_s is not stated");
+        if let Some(at) = missing {
+            doubts.remove(at);
+            without_bandwidth += 1;
+        }
+        assert_eq!(doubts, [], "{}", device.name);
+        assert!(device.year.is_some_and(|y| (2010.0..2027.0).contains(&y)), "{}: year", device.name);
+    }
+    assert!(without_bandwidth < 12, "{without_bandwidth}");
+}
+
+#[test]
+fn plugins_come_along_for_many_vendors() {
+    let registry = HardwareRegistry::builtin();
+    let from_plugins: Vec<_> = registry.devices().filter(|d| d.origin.starts_with("plugins/")).collect();
+    let vendors: std::collections::BTreeSet<&str> = from_plugins.iter().map(|d| d.vendor.as_str()).collect();
+    assert!(from_plugins.len() >= 100 && vendors.len() >= 8, "{} of {vendors:?}", from_plugins.len());
+    let kinds: std::collections::BTreeSet<&str> = registry.devices().map(|d| d.kind.name()).collect();
+    for kind in ["gpu", "cpu", "mobile-cpu", "mobile-gpu", "npu", "tpu", "asic"] {
+        assert!(kinds.contains(kind), "{kind}");
     }
 }
 

@@ -32,7 +32,7 @@ pub fn predict(question: &Question, terms: Terms) -> Result<Vec<f64>> {
             .filter(|&r| groups.has(group, data.records[r].platform))
             .map(|r| (features(data, r, terms), data.records[r].latency_s))
             .collect();
-        fits.insert(group, relative_least_squares(&rows)?);
+        fits.insert(group, relative_least_squares(&rows, 0.0)?);
     }
     let predicted = |&r: &usize| {
         let fit = &fits[groups.of(data.records[r].platform)];
@@ -54,8 +54,12 @@ fn features(data: &Dataset, r: usize, terms: Terms) -> Vec<f64> {
     x
 }
 
-/// Coefficients that minimise Σ ((x·c - y) / y)², by the normal equations (2 or 3 unknowns).
-fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
+/// Coefficients that minimise Σ ((x·c - y) / y)², by the normal equations. A ridge is a share of their mean diagonal, on all
+/// coefficients but the first.
+///
+/// # Errors
+/// Fewer rows than determine the coefficients.
+pub(super) fn relative_least_squares(rows: &[(Vec<f64>, f64)], ridge: f64) -> Result<Vec<f64>> {
     let Some((first, _)) = rows.first() else { bail!("no record to fit a line to") };
     let d = first.len();
     let mut a = vec![vec![0.0; d + 1]; d];
@@ -67,6 +71,8 @@ fn relative_least_squares(rows: &[(Vec<f64>, f64)]) -> Result<Vec<f64>> {
             a[i][d] += x[i] / y;
         }
     }
+    let ridge = ridge * (0..d).map(|i| a[i][i]).sum::<f64>() / d as f64;
+    (1..d).for_each(|i| a[i][i] += ridge);
     for pivot in 0..d {
         let best = (pivot..d).max_by(|&i, &j| a[i][pivot].abs().total_cmp(&a[j][pivot].abs())).unwrap_or(pivot);
         a.swap(pivot, best);
@@ -89,9 +95,9 @@ mod tests {
     #[test]
     fn an_exact_line_is_found() {
         let rows: Vec<(Vec<f64>, f64)> = (1..6).map(|i| (vec![1.0, f64::from(i)], 2.0 + 3.0 * f64::from(i))).collect();
-        let c = relative_least_squares(&rows).unwrap();
+        let c = relative_least_squares(&rows, 0.0).unwrap();
         assert!((c[0] - 2.0).abs() < 1e-9 && (c[1] - 3.0).abs() < 1e-9, "{c:?}");
-        assert!(relative_least_squares(&[(vec![1.0, 1.0], 1.0)]).is_err());
-        assert!(relative_least_squares(&[]).is_err());
+        assert!(relative_least_squares(&[(vec![1.0, 1.0], 1.0)], 0.0).is_err());
+        assert!(relative_least_squares(&[], 0.0).is_err());
     }
 }

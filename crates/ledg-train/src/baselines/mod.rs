@@ -4,6 +4,7 @@
 //! sizes, never their latencies.
 
 mod linear;
+mod operator_pairs;
 mod other_chips;
 mod roofline;
 mod trees;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 
+use crate::config::SplitConfig;
 use crate::data::Dataset;
 use crate::split::{TestSet, TrainingSet};
 
@@ -30,14 +32,22 @@ pub enum Baseline {
     OtherChipsScaled,
     /// Gradient-boosted trees on totals of the graph.
     Trees,
+    /// Linear in how often operators and pairs of them occur.
+    OperatorPairs,
 }
 
 impl Baseline {
-    /// Those that can answer: other chips only where the device is unseen and the networks are not.
-    pub fn all(unseen_device: bool) -> Vec<Baseline> {
+    /// Those that can answer what a split asks: other chips only where the device is unseen and the networks are not, pairs
+    /// of operators only in a family of one macro-architecture.
+    pub fn of(split: &SplitConfig) -> Vec<Baseline> {
         use Baseline::*;
-        let all = [Roofline, Flops, FlopsMac, OtherChips, OtherChipsScaled, Trees];
-        all.into_iter().filter(|b| unseen_device || !matches!(b, OtherChips | OtherChipsScaled)).collect()
+        let all = [Roofline, Flops, FlopsMac, OtherChips, OtherChipsScaled, Trees, OperatorPairs];
+        let can_answer = |baseline: &Baseline| match baseline {
+            OtherChips | OtherChipsScaled => split.unseen_devices(),
+            OperatorPairs => matches!(split, SplitConfig::Stage { .. }),
+            Roofline | Flops | FlopsMac | Trees => true,
+        };
+        all.into_iter().filter(can_answer).collect()
     }
 
     /// Name in tables.
@@ -49,6 +59,7 @@ impl Baseline {
             Baseline::OtherChips => "mean of other chips",
             Baseline::OtherChipsScaled => "mean of other chips, scaled",
             Baseline::Trees => "boosted trees on totals",
+            Baseline::OperatorPairs => "operators and pairs (linear)",
         }
     }
 }
@@ -90,6 +101,7 @@ pub fn predict(baseline: Baseline, question: &Question) -> Result<Vec<f64>> {
         Baseline::OtherChips => other_chips::predict(question, false),
         Baseline::OtherChipsScaled => other_chips::predict(question, true),
         Baseline::Trees => trees::predict(question),
+        Baseline::OperatorPairs => operator_pairs::predict(question),
     };
     predicted.with_context(|| format!("baseline {}", baseline.name()))
 }
@@ -155,7 +167,7 @@ fn platform_groups(question: &Question) -> Result<PlatformGroups> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{OneOrMore, SplitConfig};
+    use crate::config::OneOrMore;
     use crate::data::synthetic;
     use crate::metrics::Metrics;
     use crate::split::split;
@@ -188,7 +200,7 @@ mod tests {
         for &r in test.records() {
             data.records[r].latency_s *= 7.0;
         }
-        for baseline in Baseline::all(true) {
+        for baseline in Baseline::of(&config) {
             let of = |data| predict(baseline, &Question::new(data, &training, &test, true)).unwrap();
             assert_eq!(of(&data), of(&answers), "{}", baseline.name());
             assert!(of(&data).iter().all(|x| x.is_finite()), "{}", baseline.name());

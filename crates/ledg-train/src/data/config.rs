@@ -42,6 +42,9 @@ pub struct DataConfig {
     /// Our own records, JSON by line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<RecordsConfig>,
+    /// Folders of hosts measured with tract: `host.toml`, `records.jsonl.xz`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<PathBuf>,
     /// Accuracies of NAS-Bench-201: `accuracy.csv`. Not together with latencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nasbench201_accuracy: Option<AccuracyConfig>,
@@ -144,7 +147,11 @@ impl DataConfig {
     /// Refuses settings that no data set can follow from.
     pub fn check(&self) -> Result<()> {
         let tables = [&self.nasbench201, &self.nn_meter, &self.nnlqp_nasbench201, &self.fbnet, &self.accel_nasbench];
-        let files = self.timm.is_some() || self.neusight.is_some() || self.nnlqp.is_some() || self.records.is_some();
+        let files = self.timm.is_some()
+            || self.neusight.is_some()
+            || self.nnlqp.is_some()
+            || self.records.is_some()
+            || !self.hosts.is_empty();
         let is_latency = files || tables.iter().any(|t| t.is_some());
         let n_accuracy =
             usize::from(self.nasbench201_accuracy.is_some()) + usize::from(self.nasbench101_accuracy.is_some());
@@ -191,6 +198,7 @@ impl DataConfig {
             (self.neusight.is_some(), "NeuSight's operator measurements (MIT), sitar-lab/NeuSight 6945927d9afc"),
             (self.nnlqp.is_some(), "a data set in NNLQP's layout, as its owner licences it"),
             (self.records.is_some(), "own measurements"),
+            (!self.hosts.is_empty(), "plans of tract measured by this project (Apache-2.0)"),
             (
                 self.nasbench201_accuracy.is_some(),
                 "NATS-Bench accuracies (no licence stated), v-tao/nats-bench-landscape b307ae5",

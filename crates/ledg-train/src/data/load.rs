@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::{DataConfig, NetworksConfig};
 use super::timm::load_timm;
-use super::{Dataset, accel_nasbench, fbnet, nasbench201, neusight, nnlqp, records};
+use super::{Dataset, accel_nasbench, fbnet, host, nasbench201, neusight, nnlqp, records};
 
 type Loader = fn(&NetworksConfig, &Describer, &HardwareRegistry) -> Result<Dataset>;
 
@@ -47,6 +47,11 @@ pub fn load(config: &DataConfig, describer: &Describer, registry: &HardwareRegis
         let part = records::load(list, describer, registry).context("data.records")?;
         parts.push(("records", only(part, &config.hardware, registry)?));
     }
+    for folder in &config.hosts {
+        let part =
+            host::load(folder, describer, registry).with_context(|| format!("data.hosts: {}", folder.display()))?;
+        parts.push(("host", only(part, &config.hardware, registry)?));
+    }
     joined(parts)
 }
 
@@ -55,8 +60,10 @@ fn only(mut data: Dataset, hardware: &[String], registry: &HardwareRegistry) -> 
     if hardware.is_empty() {
         return Ok(data);
     }
-    let devices: BTreeSet<String> =
-        hardware.iter().map(|name| Ok(registry.device(name)?.name.clone())).collect::<Result<_>>()?;
+    // A data set may bring devices of its own, which the registry does not know.
+    let own = |name: &String| data.platforms.iter().any(|p| p.device == *name);
+    let device = |name: &String| Ok(if own(name) { name.clone() } else { registry.device(name)?.name.clone() });
+    let devices: BTreeSet<String> = hardware.iter().map(device).collect::<Result<_>>()?;
     data.records.retain(|r| devices.contains(&data.platforms[r.platform].device));
     let platforms = kept(&mut data.platforms, data.records.iter().map(|r| r.platform));
     let graphs = kept(&mut data.graphs, data.records.iter().map(|r| r.graph));

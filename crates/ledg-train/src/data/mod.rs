@@ -6,6 +6,7 @@ mod config;
 mod describe;
 mod fbnet;
 mod help;
+pub mod host;
 mod load;
 mod nasbench201;
 mod neusight;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use crate::baselines::{self, Baseline, Question};
-use crate::config::{Experiment, SplitConfig};
+use crate::config::Experiment;
 use crate::data::Dataset;
 use crate::metrics::Metrics;
 use crate::run::{self, RunResult};
@@ -132,13 +132,13 @@ impl Evaluation {
 
     /// Whether the held-out devices were never measured.
     pub fn unseen_devices(&self) -> bool {
-        matches!(self.experiment.split, SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. })
+        self.experiment.split.unseen_devices()
     }
 
     fn baselines(&self) -> Result<Vec<Method>> {
         let unseen = self.unseen_devices();
         let mut methods: Vec<Method> = Vec::new();
-        for baseline in Baseline::all(unseen) {
+        for baseline in Baseline::of(&self.experiment.split) {
             methods.push(Method { name: baseline.name().into(), members: vec![Vec::new()] });
         }
         let folds: std::collections::BTreeSet<usize> = self.results.iter().map(|r| r.fold).collect();
@@ -150,7 +150,7 @@ impl Evaluation {
             let own: Vec<usize> = self.predictions.iter().filter(|p| p.fold == fold).map(|p| p.record).collect();
             ensure!(own == test.records(), "fold {fold}: the runs tested other records than the split holds out");
             let question = Question::new(&self.data, &training, &test, unseen);
-            for (method, baseline) in methods.iter_mut().zip(Baseline::all(unseen)) {
+            for (method, baseline) in methods.iter_mut().zip(Baseline::of(&self.experiment.split)) {
                 method.members[0].extend(baselines::predict(baseline, &question)?);
             }
         }

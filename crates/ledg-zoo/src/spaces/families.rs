@@ -91,7 +91,15 @@ impl Family {
 /// # Errors
 /// [`ZooError::BadSize`] for an empty batch.
 pub fn build(family: Family, seed: u64, batch: u64) -> Result<Graph, ZooError> {
-    let config = ZooConfig { batch, ..ZooConfig::default() };
+    build_sized(family, seed, &ZooConfig { batch, ..ZooConfig::default() })
+}
+
+/// A member of a family for images of a size of its own; cells of NAS-Bench-201 keep theirs.
+///
+/// # Errors
+/// [`ZooError::BadSize`] for an empty batch, and for images that the family cannot have.
+pub fn build_sized(family: Family, seed: u64, config: &ZooConfig) -> Result<Graph, ZooError> {
+    let batch = config.batch;
     let Some(generate) = family.generator() else {
         let cell = Cell::from_code((seed.wrapping_mul(7919) % u64::from(nasbench201::N_CELLS)) as u32)?;
         return nasbench201::build(&cell, &nasbench201::Config { batch, ..nasbench201::Config::default() });
@@ -100,5 +108,5 @@ pub fn build(family: Family, seed: u64, batch: u64) -> Result<Graph, ZooError> {
         return Err(ZooError::BadSize { name: family.name(), what: "batch", size: 0, why: "it must be at least 1" });
     }
     let name = format!("{}-{seed}", family.name());
-    imported_from(&name, Net::new(&name, BTreeMap::new()).varied(seed), |net| generate(net, &config))
+    imported_from(&name, Net::new(&name, BTreeMap::new()).varied(seed), |net| generate(net, config))
 }

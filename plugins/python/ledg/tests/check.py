@@ -102,6 +102,24 @@ def main(path: str, folder: Path) -> None:
     records.push(graph, t4, 8, [whole])
     fails("LEDG_E_RECORDS", model.calibrate, records)
 
+    single = graph.with_batch(1)
+    session = ledg.Session(model, single, [t4, own], [8])
+    relus = [name for name in single.node_names if "relu" in name.lower()]
+    candidates = [[], [ledg.Edit.replace(relus[0], "Sigmoid")], [ledg.Edit.remove(relus[1]), ledg.Edit.remove(relus[2])]]
+    rows = session.predict(candidates + [[ledg.Edit.remove("nobody")]])
+    assert (rows.status[:6] == 0).all() and np.isnan(rows.latency_s[6:]).all()
+    assert ledg.status_name(rows.status[6]) == "LEDG_E_EDIT"
+    assert abs(rows.latency_s[0] / whole - 1) < 1e-6
+    for i, edits in enumerate(candidates[1:], 1):
+        other = ledg.Session(model, single, [t4])
+        other.apply(edits)
+        expected = model.predict([other.graph], [t4, own], [8]).latency_s
+        assert np.allclose(rows.latency_s[2 * i : 2 * i + 2], expected, rtol=1e-6)
+    output = "%s.more" % relus[0]
+    insert = ledg.Edit.insert("more", "Relu", [output + ".in"], output, [1, 8], dtype="f16", attrs={"a": [1, 2], "b": 0.5})
+    assert "more.in" in fails("LEDG_E_EDIT", session.apply, [insert])
+    fails("LEDG_E_GRAPH", ledg.Session, model, graph.with_batch(4), [t4])
+
     results = [None] * 4
     def work(i: int) -> None:
         results[i] = model.predict([graph], [t4], sizes).latency_s

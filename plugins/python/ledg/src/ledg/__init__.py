@@ -20,6 +20,7 @@ from ._abi import LedgError, lib, status_name
 
 __all__ = [
     "Cancel",
+    "Edit",
     "Graph",
     "Hardware",
     "LedgError",
@@ -29,6 +30,7 @@ __all__ = [
     "Predictions",
     "Records",
     "Registry",
+    "Session",
     "status_name",
     "version",
 ]
@@ -88,6 +90,10 @@ class Registry(_Handle):
     def add_dir(self, path: Path) -> None:
         """Adds a plugin's folder: `hardware/`, `templates/`, or data sheets alone."""
         _abi.call("ledg_registry_add_dir", self._handle, _abi.text(os.fspath(path)))
+
+    def add_found(self) -> None:
+        """Adds the plugins of ``LEDG_PLUGIN_PATH`` and of the user's folder (``~/.config/ledg/plugins``)."""
+        _abi.call("ledg_registry_add_found", self._handle)
 
     def add_toml(self, origin: str, text: str) -> None:
         """Adds one hardware file's text."""
@@ -408,3 +414,166 @@ class Model(_Handle):
         """What the model is told of a graph."""
         flags = (1 if json else 0) | (2 if masks else 0)
         return _abi.take_string(_abi.make("ledg_explain", self._handle, graph._handle, flags))
+
+
+Attribute = Union[int, float, str, Sequence[int], Sequence[float], Sequence[str]]
+
+#: Element types by name, as numbered by ONNX.
+DTYPES = {
+    "f32": 1, "u8": 2, "i8": 3, "u16": 4, "i16": 5, "i32": 6, "i64": 7, "string": 8, "bool": 9, "f16": 10, "f64": 11,
+    "u32": 12, "u64": 13, "complex64": 14, "complex128": 15, "bf16": 16, "f8": 17, "u4": 21, "i4": 22,
+}  # fmt: skip
+
+
+def _attribute(name: str, value: Attribute) -> tuple[_abi.Attr, object]:
+    """An attribute as the C ABI takes it, and what it borrows."""
+    attr = _abi.Attr(name=_abi.text(name))
+    single = isinstance(value, (int, float, str))
+    values = [value] if single else list(value)  # type: ignore[arg-type]
+    attr.len = len(values)
+    if all(isinstance(v, int) for v in values):
+        attr.kind, attr.ints = (1 if single else 4), (ctypes.c_int64 * len(values))(*values)
+        return attr, attr.ints
+    if all(isinstance(v, (int, float)) for v in values):
+        attr.kind, attr.floats = (2 if single else 5), (ctypes.c_double * len(values))(*values)
+        return attr, attr.floats
+    if all(isinstance(v, str) for v in values):
+        attr.kind, attr.strs = (3 if single else 6), (_abi.Str * len(values))(*[_abi.text(v) for v in values])
+        return attr, attr.strs
+    raise TypeError(f"attribute {name!r}: {value!r} is no number, string, or list of either")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of a session's graph: made by the class methods, by names of nodes and values."""
+
+    kind: int
+    node: str = ""
+    value: str = ""
+    replaces: str = ""
+    domain: str = ""
+    op: str = ""
+    attrs: Optional[Mapping[str, Attribute]] = None
+    inputs: Optional[Sequence[Optional[str]]] = None
+    shape: Sequence[int] = ()
+    dtype: str = "f32"
+
+    @classmethod
+    def attribute(cls, node: str, name: str, value: Attribute) -> "Edit":
+        """Sets an attribute of a node."""
+        return cls(1, node=node, attrs={name: value})
+
+    @classmethod
+    def reshape(cls, value: str, shape: Sequence[int]) -> "Edit":
+        """Gives a value another shape, at batch 1; shapes of other values do not follow."""
+        return cls(2, value=value, shape=shape)
+
+    @classmethod
+    def replace(
+        cls,
+        node: str,
+        op: str,
+        attrs: Optional[Mapping[str, Attribute]] = None,
+        inputs: Optional[Sequence[Optional[str]]] = None,
+        domain: str = "",
+    ) -> "Edit":
+        """Replaces a node's operator and attributes, and its inputs if they are given."""
+        return cls(3, node=node, op=op, attrs=attrs, inputs=inputs, domain=domain)
+
+    @classmethod
+    def insert(
+        cls,
+        node: str,
+        op: str,
+        inputs: Sequence[Optional[str]],
+        output: str,
+        shape: Sequence[int],
+        *,
+        replaces: str = "",
+        attrs: Optional[Mapping[str, Attribute]] = None,
+        dtype: str = "f32",
+        domain: str = "",
+    ) -> "Edit":
+        """Adds a node whose output takes over the readers of the value `replaces`, if that is given."""
+        return cls(4, node, output, replaces, domain, op, attrs, inputs, shape, dtype)
+
+    @classmethod
+    def remove(cls, node: str) -> "Edit":
+        """Removes a node; who read its output reads its first input instead."""
+        return cls(5, node=node)
+
+    def _raw(self, keep: list[object]) -> _abi.Edit:
+        attrs = [_attribute(name, value) for name, value in (self.attrs or {}).items()]
+        raw = _abi.Edit(
+            kind=self.kind,
+            dtype=DTYPES[self.dtype],
+            node=_abi.text(self.node),
+            value=_abi.text(self.value),
+            replaces=_abi.text(self.replaces),
+            domain=_abi.text(self.domain),
+            op=_abi.text(self.op),
+            n_attrs=len(attrs),
+            rank=len(self.shape),
+        )
+        raw.attrs = (_abi.Attr * len(attrs))(*[attr for attr, _ in attrs])
+        raw.dims = (ctypes.c_uint64 * len(self.shape))(*self.shape)
+        if self.inputs is not None:
+            # One more than there are, as no inputs are not the same as the inputs as they are.
+            names = [_abi.text(name or "") for name in self.inputs]
+            raw.inputs, raw.n_inputs = (_abi.Str * (len(names) + 1))(*names), len(names)
+        keep.extend((attrs, raw.attrs, raw.dims, raw.inputs))
+        return raw
+
+
+class Session(_Handle):
+    """A graph at batch 1 that is edited and asked about again and again, on fixed platforms. For one thread at a time."""
+
+    _free = "ledg_session_free"
+
+    def __init__(
+        self, model: Model, graph: Graph, hardware: Sequence[Hardware], batch_sizes: Optional[npt.ArrayLike] = None
+    ) -> None:
+        hw = _pointers(hardware)
+        sizes = np.ascontiguousarray([] if batch_sizes is None else batch_sizes, dtype=np.uint64).reshape(-1)
+        arguments = (hw.ctypes.data, hw.size, sizes.ctypes.data, sizes.size)
+        super().__init__(_abi.make("ledg_session_new", model._handle, graph._handle, *arguments))
+        self._n_hardware = len(hardware)
+
+    @staticmethod
+    def _candidates(candidates: Sequence[Sequence[Edit]]) -> tuple[object, list[object]]:
+        keep: list[object] = []
+        raw = (_abi.Candidate * len(candidates))()
+        for candidate, edits in zip(raw, candidates):
+            candidate.edits = (_abi.Edit * len(edits))(*[edit._raw(keep) for edit in edits])
+            candidate.n_edits = len(edits)
+            keep.append(candidate.edits)
+        return raw, keep
+
+    def predict(
+        self,
+        candidates: Sequence[Sequence[Edit]],
+        *,
+        coverage: float = 0.9,
+        allow_unknown: bool = False,
+        cancel: Optional[Cancel] = None,
+        out: Optional[Predictions] = None,
+    ) -> Predictions:
+        """Predicts candidates, each a list of edits of the graph as it stands; none is the graph itself. Row `c * n + h` is
+        candidate `c` on platform `h` of the session's `n`."""
+        raw, _keep = self._candidates(candidates)
+        opts = Model._options(coverage, 1, allow_unknown, cancel)
+        answers = Predictions(len(candidates) * self._n_hardware) if out is None else out
+        columns = answers._columns()
+        arguments = (raw, len(candidates), ctypes.byref(opts), ctypes.byref(columns))
+        _abi.call("ledg_session_predict", self._handle, *arguments)
+        return answers
+
+    def apply(self, edits: Sequence[Edit]) -> None:
+        """Adopts edits: later candidates start from the edited graph."""
+        raw, _keep = self._candidates([edits])
+        _abi.call("ledg_session_apply", self._handle, raw)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as it stands."""
+        return Graph(_abi.make("ledg_session_graph", self._handle))

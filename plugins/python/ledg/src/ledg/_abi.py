@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_double, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any
 
 ABI_MAJOR = 1
-ABI_MINOR = 0
+ABI_MINOR = 1
 
 
 class Str(ctypes.Structure):
@@ -101,6 +101,44 @@ class NodeColumns(ctypes.Structure):
     ]
 
 
+class Attr(ctypes.Structure):
+    _fields_ = [
+        ("name", Str),
+        ("ints", POINTER(c_int64)),
+        ("floats", POINTER(c_double)),
+        ("strs", POINTER(Str)),
+        ("len", c_size_t),
+        ("kind", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class Edit(ctypes.Structure):
+    _fields_ = [
+        ("kind", c_int32),
+        ("dtype", c_int32),
+        ("node", Str),
+        ("value", Str),
+        ("replaces", Str),
+        ("domain", Str),
+        ("op", Str),
+        ("attrs", POINTER(Attr)),
+        ("n_attrs", c_size_t),
+        ("inputs", POINTER(Str)),
+        ("n_inputs", c_size_t),
+        ("dims", POINTER(c_uint64)),
+        ("rank", c_size_t),
+        ("reserved", c_uint64),
+    ]
+
+
+class Candidate(ctypes.Structure):
+    _fields_ = [
+        ("edits", POINTER(Edit)),
+        ("n_edits", c_size_t),
+    ]
+
+
 H = c_void_p  # a handle
 OUT = POINTER(c_void_p)  # where a handle, or an error, is stored
 
@@ -119,6 +157,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ledg_cancel_free": (None, [H]),
     "ledg_registry_new": (c_int32, [OUT, OUT]),
     "ledg_registry_add_dir": (c_int32, [H, Str, OUT]),
+    "ledg_registry_add_found": (c_int32, [H, OUT]),
     "ledg_registry_add_toml": (c_int32, [H, Str, Str, OUT]),
     "ledg_registry_add_templates": (c_int32, [H, Str, Str, OUT]),
     "ledg_registry_count": (c_size_t, [H]),
@@ -164,6 +203,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ledg_records_load": (c_int32, [Str, H, OUT, OUT]),
     "ledg_records_save": (c_int32, [H, Str, OUT]),
     "ledg_records_free": (None, [H]),
+    "ledg_session_new": (c_int32, [H, H, c_void_p, c_size_t, c_void_p, c_size_t, OUT, OUT]),
+    "ledg_session_predict": (c_int32, [H, POINTER(Candidate), c_size_t, POINTER(PredictOpts), POINTER(Columns), OUT]),
+    "ledg_session_apply": (c_int32, [H, POINTER(Candidate), OUT]),
+    "ledg_session_graph": (c_int32, [H, OUT, OUT]),
+    "ledg_session_free": (None, [H]),
 }
 
 

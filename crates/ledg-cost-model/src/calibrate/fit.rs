@@ -1,0 +1,336 @@
+//! The fit: factors by kind of operator that bring predicted sums to measured ones.
+//!
+//! An equation says that `Σ_j exp(θ·levels(j)) · predicted_j`, the seconds of each kind and size j corrected, was measured.
+//! `θ` has one number for the platform and one for each level of each kind (class, operation, depthwise or not), and, where
+//! there are profiles, one for each level that is multiplied by ln of the size; each has a normal prior around no
+//! correction. So a kind that no record tells apart follows its class, a class its platform, and few records move what they
+//! speak of. The maximum of the posterior is found by Gauss-Newton steps on ln seconds. Residuals
+//! are taken to be Student's: the pull of a strange record fades.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::kinds::levels;
+
+/// Standard deviations that are assumed before there are records, in ln latency: of platforms around the model's level,
+/// and of the levels of kinds around what they belong to. Wide: a few records outweigh them.
+const PLATFORM_STD: f64 = 0.5;
+const LEVEL_STD: f64 = 0.5;
+/// The same of corrections by ln of the size, for classes and for what they consist of.
+const CLASS_SLOPE_STD: f64 = 0.05;
+const SLOPE_STD: f64 = 0.1;
+/// Scatter of networks around what is predicted that is assumed before there are any, and the weight of that assumption
+/// in networks.
+const PRIOR_STD: f64 = 0.15;
+const PRIOR_RECORDS: f64 = 4.0;
+/// The most that networks are taken to scatter: what they took decides, whatever a profile says of their kinds.
+const LARGEST_STD: f64 = 0.3;
+/// Scatter of the seconds of a kind that is all of a profiled network. Wide: profiles disturb what they measure, and the
+/// sizes of a kind differ. Kinds of which there is little are hardly measured: the weight is in proportion to the root
+/// of the share.
+const PROFILE_STD: f64 = 0.3;
+/// Degrees of freedom of the residuals' distribution.
+const STUDENT: f64 = 4.0;
+/// Steps with all records at full weight, so that a kind that is far off is not taken for strange records; then others.
+const PLAIN_STEPS: usize = 12;
+const STEPS: usize = 60;
+/// Longest step and smallest step, in ln latency.
+const LONGEST: f64 = 1.0;
+const SMALLEST: f64 = 1e-10;
+
+/// What was measured against what is predicted.
+#[derive(Debug, Clone)]
+pub(super) struct Equation {
+    /// ln of the measured seconds.
+    pub ln_measured: f64,
+    /// Predicted seconds.
+    pub predicted: Vec<Part>,
+    /// The share of the network that it is of, if it is of one kind in a profile.
+    pub share: Option<f64>,
+}
+
+/// Predicted seconds of nodes of one kind and size.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    /// Their kind; `""` is of none.
+    pub kind: Arc<str>,
+    /// ln of their size, against a usual one.
+    pub ln_size: f64,
+    /// Seconds of all of them.
+    pub seconds: f64,
+}
+
+/// A correction in ln latency.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// At a usual size.
+    pub ln: f64,
+    /// For each unit of ln size above it.
+    pub per_ln_size: f64,
+}
+
+/// Corrections.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Factors {
+    pub platform: f64,
+    /// By level of kinds, on top of what it belongs to.
+    pub levels: BTreeMap<String, Correction>,
+}
+
+/// The sum of a kind's corrections.
+pub(crate) fn correction(of: &BTreeMap<String, Correction>, kind: &str, ln_size: f64) -> f64 {
+    levels(kind).filter_map(|level| of.get(level)).map(|c| c.ln + c.per_ln_size * ln_size).sum()
+}
+
+impl Factors {
+    /// ln of the corrected seconds of an equation.
+    pub fn ln_predicted(&self, equation: &Equation) -> f64 {
+        let corrected = |p: &Part| (self.platform + correction(&self.levels, &p.kind, p.ln_size)).exp() * p.seconds;
+        equation.predicted.iter().map(corrected).sum::<f64>().ln()
+    }
+}
+
+/// An equation by number of column and of unknown.
+struct Row {
+    ln_measured: f64,
+    predicted: Vec<(usize, f64)>,
+    share: Option<f64>,
+}
+
+/// What is to be found: the platform's number is unknown 0.
+struct Unknowns {
+    /// By column: unknowns and what they are multiplied by.
+    paths: Vec<Vec<(usize, f64)>>,
+    /// By unknown.
+    precision: Vec<f64>,
+}
+
+/// What a calibration to these records adds to a platform's ln latencies, from ln(measured / predicted) of each and nothing
+/// that tells kinds apart. For evaluations that calibrate other predictions than a model's;
+/// [`CostModel::calibrate`](crate::CostModel::calibrate) is the way to calibrate a model. Nothing is added for no records.
+pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
+    let none = Part { kind: "".into(), ln_size: 0.0, seconds: 1.0 };
+    let equation = |&ln_measured: &f64| Equation { ln_measured, predicted: vec![none.clone()], share: None };
+    fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>()).platform
+}
+
+/// The corrections that equations ask for; none for none.
+pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Factors {
+    let equations: Vec<&Equation> = equations.into_iter().collect();
+    // Totals alone do not tell sizes apart.
+    let sized = equations.iter().any(|e| e.share.is_some());
+    let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
+    let mut names: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut columns: BTreeMap<(&str, u64), usize> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(equations.len());
+    for equation in &equations {
+        let mut predicted = Vec::with_capacity(equation.predicted.len());
+        for part in &equation.predicted {
+            let column = *columns.entry((&part.kind, part.ln_size.to_bits())).or_insert_with(|| {
+                let mut path = vec![(0, 1.0)];
+                for level in levels(&part.kind) {
+                    let slope_std = if level.contains(' ') { SLOPE_STD } else { CLASS_SLOPE_STD };
+                    let [at, slope] = *names.entry(level).or_insert_with(|| {
+                        unknowns.precision.extend([LEVEL_STD.powi(-2), slope_std.powi(-2)]);
+                        [unknowns.precision.len() - 2, unknowns.precision.len() - 1]
+                    });
+                    path.push((at, 1.0));
+                    if sized {
+                        path.push((slope, part.ln_size));
+                    }
+                }
+                unknowns.paths.push(path);
+                unknowns.paths.len() - 1
+            });
+            predicted.push((column, part.seconds));
+        }
+        rows.push(Row { ln_measured: equation.ln_measured, predicted, share: equation.share });
+    }
+    if rows.is_empty() {
+        return Factors::default();
+    }
+    let theta = solve(&rows, &unknowns);
+    let correction = |[at, slope]: [usize; 2]| Correction { ln: theta[at], per_ln_size: theta[slope] };
+    let levels = names.into_iter().map(|(name, unknowns)| (name.to_owned(), correction(unknowns))).collect();
+    Factors { platform: theta[0], levels }
+}
+
+fn solve(rows: &[Row], unknowns: &Unknowns) -> Vec<f64> {
+    let (paths, n) = (&unknowns.paths, unknowns.precision.len());
+    let mut theta = vec![0.0; n];
+    let first: Vec<f64> = rows.iter().map(|row| residual(row, paths, &theta).0).collect();
+    theta[0] = median(first);
+    for step in 0..STEPS {
+        let found: Vec<(f64, Vec<f64>)> = rows.iter().map(|row| residual(row, paths, &theta)).collect();
+        let scatter = scatter(rows.iter().zip(&found).filter(|(row, _)| row.share.is_none()).map(|(_, (r, _))| *r));
+        let mut normal = vec![vec![0.0; n]; n];
+        let mut right = vec![0.0; n];
+        for (unknown, (right, &precision)) in right.iter_mut().zip(&unknowns.precision).enumerate() {
+            normal[unknown][unknown] = precision;
+            *right = -precision * theta[unknown];
+        }
+        for (row, (off, gradient)) in rows.iter().zip(&found) {
+            let std = row.share.map_or(scatter, |share| PROFILE_STD / share.powf(0.25));
+            let student = (STUDENT + 1.0) / (STUDENT + (off / std).powi(2));
+            let weight = if step < PLAIN_STEPS { 1.0 } else { student } / std.powi(2);
+            let touched: Vec<usize> = (0..n).filter(|&i| gradient[i] != 0.0).collect();
+            for &i in &touched {
+                right[i] += weight * gradient[i] * off;
+                for &j in &touched {
+                    normal[i][j] += weight * gradient[i] * gradient[j];
+                }
+            }
+        }
+        let delta = cholesky_solve(normal, right);
+        let longest = delta.iter().fold(0.0f64, |m, d| m.max(d.abs()));
+        let damping = (LONGEST / longest.max(LONGEST)).min(1.0);
+        theta.iter_mut().zip(&delta).for_each(|(t, d)| *t += damping * d);
+        if step > PLAIN_STEPS && longest < SMALLEST {
+            break;
+        }
+    }
+    theta
+}
+
+/// ln(measured / predicted), and the gradient of ln predicted.
+fn residual(row: &Row, paths: &[Vec<(usize, f64)>], theta: &[f64]) -> (f64, Vec<f64>) {
+    let corrected = |&(column, seconds): &(usize, f64)| -> f64 {
+        paths[column].iter().map(|&(unknown, by)| theta[unknown] * by).sum::<f64>().exp() * seconds
+    };
+    let total: f64 = row.predicted.iter().map(corrected).sum();
+    let mut gradient = vec![0.0; theta.len()];
+    for part in &row.predicted {
+        let share = corrected(part) / total;
+        paths[part.0].iter().for_each(|&(unknown, by)| gradient[unknown] += share * by);
+    }
+    (row.ln_measured - total.ln(), gradient)
+}
+
+/// How far networks scatter around what is predicted: of those seen, and of those assumed.
+fn scatter(off: impl Iterator<Item = f64>) -> f64 {
+    let off: Vec<f64> = off.map(f64::abs).collect();
+    let n = off.len() as f64;
+    let seen = if off.is_empty() { 0.0 } else { 1.4826 * median(off) };
+    ((PRIOR_RECORDS * PRIOR_STD.powi(2) + n * seen.powi(2)) / (PRIOR_RECORDS + n)).sqrt().min(LARGEST_STD)
+}
+
+pub(super) fn median(mut x: Vec<f64>) -> f64 {
+    x.sort_by(f64::total_cmp);
+    let middle = x.len() / 2;
+    if x.len() % 2 == 1 { x[middle] } else { (x[middle - 1] + x[middle]) / 2.0 }
+}
+
+/// The solution of a symmetric positive definite system.
+///
+/// # Shapes
+/// a (n, n), b (n) → (n)
+fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
+    let n = b.len();
+    for j in 0..n {
+        for k in 0..j {
+            let factor = a[j][k];
+            a[j..].iter_mut().for_each(|row| row[j] -= row[k] * factor);
+        }
+        // The priors keep every pivot above zero.
+        let pivot = a[j][j].sqrt();
+        a[j..].iter_mut().for_each(|row| row[j] /= pivot);
+    }
+    for i in 0..n {
+        for k in 0..i {
+            b[i] -= a[i][k] * b[k];
+        }
+        b[i] /= a[i][i];
+    }
+    for i in (0..n).rev() {
+        for k in i + 1..n {
+            b[i] -= a[k][i] * b[k];
+        }
+        b[i] /= a[i][i];
+    }
+    b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(kind: &str, seconds: f64) -> Part {
+        Part { kind: kind.into(), ln_size: 0.0, seconds }
+    }
+
+    fn of(factors: &Factors, kind: &str) -> f64 {
+        (factors.platform + correction(&factors.levels, kind, 0.0)).exp()
+    }
+
+    fn whole(ln_ratio: f64) -> Equation {
+        Equation { ln_measured: ln_ratio, predicted: vec![part("", 1.0)], share: None }
+    }
+
+    #[test]
+    fn shrinkage_by_hand() {
+        // One record: its residual is next to none, so the scatter is the prior's, 4/5 of 0.15². Without kinds, θ·(1/0.25 +
+        // 1/σ²) = 1/σ² for a record that is off by 1, but for the Student weight of what is left.
+        let theta = fit(&[whole(1.0)]).platform;
+        let shrunk = 1.0 / (1.0 + 0.8 * 0.0225 / 0.25);
+        assert!((theta - shrunk).abs() < 0.02, "{theta} {shrunk}");
+        let ten: Vec<Equation> = (0..10).map(|_| whole(1.0)).collect();
+        assert!((fit(&ten).platform - 1.0).abs() < 0.01);
+        assert_eq!(fit(&[]), Factors::default());
+        assert_eq!((calibrated_level(&[1.0]), calibrated_level(&[])), (theta, 0.0));
+    }
+
+    #[test]
+    fn one_strange_record_does_not_decide() {
+        let mut records: Vec<Equation> = (0..9).map(|_| whole(0.5)).collect();
+        records.push(whole(6.0));
+        let theta = fit(&records).platform;
+        assert!((theta - 0.5).abs() < 0.02, "{theta}");
+    }
+
+    #[test]
+    fn a_kind_that_is_slow_is_found_from_sums() {
+        // Everything is as predicted but softmax, which takes four times as long.
+        let network = |conv: f64, softmax: f64| Equation {
+            ln_measured: (conv + 4.0 * softmax).ln(),
+            predicted: vec![part("ParamL Conv", conv), part("Norm Softmax", softmax)],
+            share: None,
+        };
+        let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
+        let factors = fit(&shares.map(|share| network(1.0 - share, share)));
+        assert!((of(&factors, "Norm Softmax") - 4.0).abs() < 0.4, "{factors:?}");
+        assert!((of(&factors, "ParamL Conv") - 1.0).abs() < 0.15, "{factors:?}");
+        let sibling = of(&factors, "Norm RmsNorm");
+        assert!(sibling > 1.5 && sibling < 4.0, "a kind never seen follows its class: {sibling}");
+    }
+
+    #[test]
+    fn profiles_tell_sizes_of_a_kind_apart() {
+        // The larger a depthwise convolution, the faster: e^-0.3 for each unit of ln size.
+        let profile = |ln_size: f64| Equation {
+            ln_measured: -0.3 * ln_size,
+            predicted: vec![Part { kind: "ParamL Conv depthwise".into(), ln_size, seconds: 1.0 }],
+            share: Some(1.0),
+        };
+        let mut equations: Vec<Equation> = (-10..=10).map(|i| profile(f64::from(i) / 2.0)).collect();
+        equations.push(whole(0.0));
+        let slope = |factors: &Factors| {
+            correction(&factors.levels, "ParamL Conv depthwise", 1.0)
+                - correction(&factors.levels, "ParamL Conv depthwise", 0.0)
+        };
+        let found = slope(&fit(&equations));
+        assert!((found + 0.3).abs() < 0.05, "{found}");
+        // Totals alone say nothing of sizes.
+        equations.iter_mut().for_each(|e| e.share = None);
+        assert_eq!(slope(&fit(&equations)), 0.0);
+    }
+
+    #[test]
+    fn a_system_of_two_by_hand() {
+        // 4x + 2y = 10, 2x + 3y = 9 → x = 1.5, y = 2.
+        let x = cholesky_solve(vec![vec![4.0, 2.0], vec![2.0, 3.0]], vec![10.0, 9.0]);
+        assert!((x[0] - 1.5).abs() < 1e-12 && (x[1] - 2.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,360 @@
+//! Calibration to a device from a handful of measured records.
+//!
+//! For every platform with records, factors are fitted that bring predicted seconds to measured ones: one for the platform,
+//! and one for each kind and size of operator (see [`kinds`]) on top of it, all shrunk towards no correction, so that few records
+//! move only what they speak of (see [`fit`]). Records that also say how long each node took tell kinds apart at once. A
+//! calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
+//!
+//! What the calibration is worth is found by cross-validation over networks: each is predicted by factors that were fitted
+//! without it. Intervals of a calibrated platform come from these residuals where there are enough for the coverage asked
+//! for; where there are not, the model's interval stays, moved with the prediction.
+//!
+//! **Invariant:** a calibration never changes the model it came from, and none from no records: the result then predicts
+//! the same bits.
+
+mod fit;
+pub(crate) mod kinds;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ledg_predictor::NodeCost;
+use ledg_template::hardware::Platform;
+use serde::{Deserialize, Serialize};
+
+pub use self::fit::{Correction, calibrated_level};
+use self::fit::{Equation, Factors, Part, correction};
+use self::kinds::{Kind, LAUNCH};
+pub use self::report::{CalibrationReport, Errors, PlatformReport};
+use crate::conformal::{Conformal, scale};
+use crate::error::{CostModelError, Result};
+use crate::estimate::{Estimate, PredictOptions};
+use crate::model::{CostModel, PreparedGraph};
+use crate::records::{Record, Records};
+
+/// Medians of the same graph, platform and batch further apart than this factor contradict each other.
+const CONTRADICTION: f64 = 1.5;
+/// Scales beyond this factor say that the records are not of that graph or in another unit.
+const BEYOND_BELIEF: f64 = 1e3;
+/// Queries asked together.
+const TOGETHER: usize = 256;
+/// Parts that networks are divided into for cross-validation; fewer networks are left out one by one.
+const FOLDS: usize = 20;
+
+/// Corrections by platform.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// By the platform's full name.
+    pub platforms: BTreeMap<String, PlatformScale>,
+}
+
+/// The correction of one platform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformScale {
+    /// Added to the ln latency.
+    pub ln_scale: f64,
+    /// Added to the ln latency of nodes of a kind, and of the narrower kinds in it: `Norm`, `Norm Softmax`; `(launch)` to that
+    /// of starting them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<String, Correction>,
+    /// Records it was fitted to.
+    pub records: usize,
+    /// Distinct graphs among them.
+    pub graphs: usize,
+    /// Scores of the networks against factors fitted without them.
+    pub scores: Conformal,
+}
+
+impl Calibration {
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
+        for (name, p) in &self.platforms {
+            let believable = |ln: &f64| ln.is_finite() && ln.abs() <= BEYOND_BELIEF.ln();
+            let sound = believable(&p.ln_scale)
+                && p.kinds.values().all(|c| believable(&c.ln) && believable(&c.per_ln_size))
+                && p.scores.scores.iter().all(|s| s.is_finite() && *s >= 0.0)
+                && p.scores.scores.is_sorted()
+                && p.scores.scores.len() <= p.scores.n
+                && (p.scores.n == 0) == p.scores.scores.is_empty();
+            if !sound {
+                return Err(format!("header: calibration of `{name}` holds numbers that no calibration gives"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The correction of a platform, if it was calibrated.
+    pub(crate) fn of(&self, platform: &str) -> Option<&PlatformScale> {
+        self.platforms.get(platform)
+    }
+}
+
+impl PlatformScale {
+    /// What a node of that kind takes at a batch if it was estimated to take `cost`, but for `ln_scale`.
+    pub(crate) fn of_kind(&self, kind: &Kind, batch: f64, cost: &NodeCost) -> NodeCost {
+        let launch_s = cost.launch_s * correction(&self.kinds, LAUNCH, 0.0).exp();
+        NodeCost { launch_s, ..cost.scaled(correction(&self.kinds, &kind.name, kind.ln_size(batch)).exp()) }
+    }
+
+    /// The half-width by the platform's own records, if there are enough of them for that coverage.
+    pub(crate) fn half_width(&self, coverage: f64, spread: f64) -> Option<f64> {
+        self.scores.quantile(coverage).ok().map(|q| q * scale(spread))
+    }
+}
+
+/// One record against its prediction.
+struct Case {
+    /// Content hash of its graph.
+    graph: String,
+    /// What is left out together in cross-validation.
+    network: String,
+    /// The whole network.
+    whole: Equation,
+    /// By kind of operator, if its nodes were measured.
+    profile: Vec<Equation>,
+    spread: f64,
+}
+
+impl CostModel {
+    /// A new model, calibrated to records. Factors are fitted to what the uncalibrated model predicts; a platform that
+    /// was calibrated before gets new ones if the records speak of it and keeps its old ones if not. Failed runs count
+    /// for nothing.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use ledg_cost_model::graph::{Attrs, DType, GraphBuilder, OpType};
+    /// use ledg_cost_model::{CostModel, HardwareRegistry, Outcome, PredictOptions, Records};
+    /// let mut b = GraphBuilder::new("toy");
+    /// let x = b.input("x", DType::F32, &[1, 64, 56, 56]);
+    /// let w = b.weight("w", DType::F32, &[64, 64, 1, 1]);
+    /// let y = b.activation("y", DType::F32, Some(&[1, 64, 56, 56]));
+    /// b.node("conv", OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+    /// b.output(y);
+    /// let graph = b.finish()?;
+    ///
+    /// let model = CostModel::default_model()?;
+    /// let platform = HardwareRegistry::builtin().resolve("t4")?;
+    /// let predicted = |model: &CostModel| {
+    ///     let on = [(platform.clone(), 8)];
+    ///     let estimate = &model.predict(&model.prepare(&graph)?, &on, &PredictOptions::default())?[0];
+    ///     Ok::<f64, ledg_cost_model::CostModelError>(estimate.latency_s)
+    /// };
+    /// let mut records = Records::new();
+    /// let twice = 2.0 * predicted(&model)?;
+    /// records.push(&Arc::new(graph.clone()), &Arc::new(platform.clone()), 8, Outcome::Runs(vec![twice]))?;
+    /// // One record moves the estimate towards what was measured.
+    /// assert!(predicted(&model.calibrate(&records)?)? > predicted(&model)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Records that contradict each other, records a thousandfold off, and whatever a prediction of their graphs meets.
+    pub fn calibrate(&self, records: &Records) -> Result<CostModel> {
+        Ok(self.calibrate_with_report(records)?.0)
+    }
+
+    /// [`CostModel::calibrate`], and what it is worth.
+    ///
+    /// # Errors
+    /// As [`CostModel::calibrate`].
+    pub fn calibrate_with_report(&self, records: &Records) -> Result<(CostModel, CalibrationReport)> {
+        refuse_contradictions(records)?;
+        let mut calibration = self.calibration().cloned().unwrap_or_default();
+        let mut report = CalibrationReport::default();
+        for (name, cases) in self.cases(records)? {
+            let (scale, platform) = calibrated(&name, &cases)?;
+            report.platforms.insert(name.clone(), platform);
+            calibration.platforms.insert(name, scale);
+        }
+        Ok((self.with_calibration(calibration), report))
+    }
+
+    /// Every record with a time against its uncalibrated prediction, by platform, in the records' order.
+    fn cases(&self, records: &Records) -> Result<BTreeMap<String, Vec<Case>>> {
+        let raw = self.with_calibration(Calibration::default());
+        let mut by_graph: BTreeMap<&str, Vec<(usize, f64)>> = BTreeMap::new();
+        for (i, row) in records.rows().iter().enumerate() {
+            if let Some(measured) = row.latency_s() {
+                by_graph.entry(&row.graph).or_default().push((i, measured));
+            }
+        }
+        let mut found: BTreeMap<usize, Case> = BTreeMap::new();
+        for (hash, measured) in by_graph {
+            let unknown = || CostModelError::Record {
+                origin: "(records)".into(),
+                line: None,
+                why: format!("graph `{hash}` is not defined"),
+            };
+            let prepared = raw.prepare(records.graph(hash).ok_or_else(unknown)?)?;
+            let node_kinds: Vec<Kind> = prepared.described().nodes.iter().map(Kind::of).collect();
+            for part in measured.chunks(TOGETHER) {
+                let row = |i: usize| &records.rows()[i];
+                let on: Vec<(Platform, u64)> =
+                    part.iter().map(|&(i, _)| (Platform::clone(&row(i).hardware), row(i).batch)).collect();
+                let options = PredictOptions { per_node: true, ..PredictOptions::default() };
+                let estimates = raw.predict(&prepared, &on, &options)?;
+                for (&(i, seconds), estimate) in part.iter().zip(&estimates) {
+                    found.insert(i, case(row(i), seconds, &prepared, &node_kinds, estimate)?);
+                }
+            }
+        }
+        let mut by_platform: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+        for (i, case) in found {
+            by_platform.entry(records.rows()[i].hardware.to_string()).or_default().push(case);
+        }
+        Ok(by_platform)
+    }
+}
+
+fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[Kind], estimate: &Estimate) -> Result<Case> {
+    let described = graph.described();
+    let batch = graph.units(row.batch)?;
+    let launch = |seconds| Part { kind: LAUNCH.into(), ln_size: 0.0, seconds };
+    // By kind and size, of all nodes and of those that were measured.
+    let mut parts: BTreeMap<(&str, u64), Part> = BTreeMap::new();
+    let mut profile: BTreeMap<(&str, u64), (Part, f64, f64)> = BTreeMap::new();
+    let mut launches_s = 0.0;
+    for node in &estimate.nodes {
+        let kind = &node_kinds[node.node];
+        let ln_size = kind.ln_size(batch);
+        let key = (&*kind.name, ln_size.to_bits());
+        let none = Part { kind: Arc::clone(&kind.name), ln_size, seconds: 0.0 };
+        let body_s = node.latency_s - node.launch_s;
+        parts.entry(key).or_insert_with(|| none.clone()).seconds += body_s;
+        launches_s += node.launch_s;
+        let times = described.origins[node.node].iter().filter_map(|name| row.nodes_s.get(name));
+        let took = times.fold(0.0, |sum, s| sum + s);
+        if took > 0.0 {
+            let (part, launch_s, measured_s) = profile.entry(key).or_insert((none, 0.0, 0.0));
+            part.seconds += body_s;
+            *launch_s += node.launch_s;
+            *measured_s += took;
+        }
+    }
+    let predicted = match parts.is_empty() {
+        true => vec![Part { kind: "".into(), ln_size: 0.0, seconds: estimate.latency_s }],
+        false => parts.into_values().chain([launch(launches_s)]).filter(|part| part.seconds > 0.0).collect(),
+    };
+    // A profile says what is slow, the whole how slow.
+    let all = row.nodes_s.values().fold(0.0, |sum, s| sum + s);
+    let of_profile = |(part, launch_s, took): (Part, f64, f64)| Equation {
+        ln_measured: (took * seconds / all).ln(),
+        predicted: vec![part, launch(launch_s)],
+        share: Some((took / all).min(1.0)),
+    };
+    Ok(Case {
+        graph: row.graph.clone(),
+        network: described.name.clone(),
+        profile: profile.into_values().map(of_profile).collect(),
+        whole: Equation { ln_measured: seconds.ln(), predicted, share: None },
+        spread: estimate.spread,
+    })
+}
+
+fn refuse_contradictions(records: &Records) -> Result<()> {
+    let mut seen: BTreeMap<(&str, String, u64), (usize, f64)> = BTreeMap::new();
+    for (i, row) in records.rows().iter().enumerate() {
+        let Some(latency_s) = row.latency_s() else { continue };
+        let key = (row.graph.as_str(), row.hardware.to_string(), row.batch);
+        let &mut (first, other_s) = seen.entry(key).or_insert((i, latency_s));
+        if (latency_s / other_s).ln().abs() > CONTRADICTION.ln() {
+            return Err(CostModelError::Contradiction {
+                graph: records.graph(&row.graph).map_or_else(|| row.graph.clone(), |g| g.name().to_owned()),
+                hardware: row.hardware.to_string(),
+                batch: row.batch,
+                first: records.place(first).into(),
+                second: records.place(i).into(),
+                first_s: other_s,
+                second_s: latency_s,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The correction of a platform, and what it is worth.
+fn calibrated(platform: &str, cases: &[Case]) -> Result<(PlatformScale, PlatformReport)> {
+    let factors = fit::fit(cases.iter().flat_map(Case::equations));
+    let too_far = |ln: f64| !ln.is_finite() || ln.abs() > BEYOND_BELIEF.ln();
+    // The factors are shrunk; what they were fitted to is not.
+    let off =
+        fit::median(cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole)).collect());
+    if too_far(off) || too_far(factors.platform) || factors.levels.values().any(|c| too_far(c.ln)) {
+        let why = format!(
+            "on {platform} the records are {:.3e} times what is predicted: they are of other graphs, or not in seconds",
+            off.exp()
+        );
+        return Err(CostModelError::Record { origin: "(records)".into(), line: None, why });
+    }
+    let networks = networks(cases);
+    let held_out = cross_validate(cases, &networks);
+    let mut scores: BTreeMap<&str, f64> = BTreeMap::new();
+    for ((case, network), off) in cases.iter().zip(&networks).zip(held_out.iter().flatten()) {
+        let score = scores.entry(network).or_default();
+        *score = score.max(off.abs() / scale(case.spread));
+    }
+    let graphs: BTreeSet<&str> = cases.iter().map(|c| c.graph.as_str()).collect();
+    let before = cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole));
+    let report = PlatformReport {
+        records: cases.len(),
+        graphs: graphs.len(),
+        profiled: cases.iter().filter(|c| !c.profile.is_empty()).count(),
+        networks: networks.iter().collect::<BTreeSet<_>>().len(),
+        before: Errors::of(before),
+        after: held_out.map(Errors::of),
+    };
+    let scores = Conformal::new(scores.into_values().collect());
+    let scale = PlatformScale {
+        ln_scale: factors.platform,
+        kinds: factors.levels,
+        records: cases.len(),
+        graphs: graphs.len(),
+        scores,
+    };
+    Ok((scale, report))
+}
+
+/// ln(measured / predicted) of each case by factors that were fitted without its network; `None` if there is only one.
+fn cross_validate(cases: &[Case], networks: &[&str]) -> Option<Vec<f64>> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for network in networks {
+        let next = numbers.len();
+        numbers.entry(network).or_insert(next);
+    }
+    let n_folds = numbers.len().min(FOLDS);
+    if n_folds < 2 {
+        return None;
+    }
+    let folds: Vec<usize> = networks.iter().map(|network| numbers[network] % n_folds).collect();
+    let mut off = vec![0.0; cases.len()];
+    for left_out in 0..n_folds {
+        let others = cases.iter().zip(&folds).filter(|(_, fold)| **fold != left_out);
+        let factors = fit::fit(others.flat_map(|(case, _)| case.equations()));
+        for ((case, off), _) in cases.iter().zip(&mut off).zip(&folds).filter(|(_, fold)| **fold == left_out) {
+            *off = case.whole.ln_measured - factors.ln_predicted(&case.whole);
+        }
+    }
+    Some(off)
+}
+
+/// What is left out together: a network at two batch sizes is two plans of one name, which say the same. Where all have
+/// the same name, that says nothing, and graphs are told apart.
+fn networks(cases: &[Case]) -> Vec<&str> {
+    let one_name = cases.iter().all(|c| c.network == cases[0].network);
+    cases.iter().map(|c| if one_name { c.graph.as_str() } else { c.network.as_str() }).collect()
+}
+
+impl Case {
+    fn equations(&self) -> impl Iterator<Item = &Equation> {
+        std::iter::once(&self.whole).chain(&self.profile)
+    }
+}
+
+/// Shared ownership keeps a calibrated model as cheap as a reference.
+pub(crate) type SharedCalibration = Option<Arc<Calibration>>;
+
+#[cfg(test)]
+mod tests;

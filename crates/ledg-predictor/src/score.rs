@@ -1,0 +1,152 @@
+//! The score head: one number a graph, larger is better, for ranking candidates of one task.
+//!
+//! The trunk is the predictor's (equations 1-8); `score = Σ_i v · silu(W h_i + b) / 16` over the nodes, each class of nodes counted
+//! as often as it stands for. No platform enters: candidates are compared on one.
+
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::{Linear, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::GraphBatch;
+use crate::block::Block;
+use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
+use crate::embedding::NodeEmbedding;
+use crate::error::{PredictorError, Result};
+use crate::layers::{Mode, dropout, linear};
+
+/// Scale of the sum over nodes, so that scores of usual graphs are of order one.
+pub(crate) const NODES: f64 = 16.0;
+
+/// Everything that determines a scorer's architecture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreConfig {
+    /// Width of a node's vector.
+    pub d_model: usize,
+    /// Transformer blocks.
+    pub n_layers: usize,
+    /// Attention heads; divides `d_model`.
+    pub n_heads: usize,
+    /// Width of the feed-forward layer, as a multiple of `d_model`.
+    pub ffn_mult: usize,
+    /// Width of the hidden layer of the score.
+    pub d_score: usize,
+    /// Attention.
+    pub attention: Attention,
+    /// Whether nodes carry their numbers beside their sentence.
+    pub numbers: bool,
+    /// Whether nodes carry their sentence.
+    pub sentences: bool,
+    /// Dropout on node vectors and in the head, while training.
+    pub dropout: f64,
+    /// Standard deviation of the noise added to a node's standardised numbers, while training.
+    pub feature_noise: f64,
+    /// Width of a sentence vector.
+    pub sentence_dim: usize,
+    /// Numbers of a node.
+    pub n_features: usize,
+}
+
+impl ScoreConfig {
+    /// The predictor's configuration with the same trunk.
+    pub fn trunk(&self) -> PredictorConfig {
+        PredictorConfig {
+            d_model: self.d_model,
+            n_layers: self.n_layers,
+            n_heads: self.n_heads,
+            ffn_mult: self.ffn_mult,
+            d_readout: self.d_score,
+            d_platform: 1,
+            attention: self.attention,
+            readout: Readout::Sum,
+            hardware: HardwareInputs::None,
+            numbers: self.numbers,
+            sentences: self.sentences,
+            correction_cap: 1.0,
+            dropout: self.dropout,
+            feature_noise: self.feature_noise,
+            hardware_dropout: 0.0,
+            sentence_dim: self.sentence_dim,
+            n_features: self.n_features,
+            n_runtime: 0,
+            n_sheet: 0,
+            rates: Rates::default(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// A scorer with its weights.
+pub struct Scorer {
+    trunk: PredictorConfig,
+    nodes: NodeEmbedding,
+    blocks: Vec<Block>,
+    hidden: Linear,
+    score: Linear,
+}
+
+impl Scorer {
+    /// Builds the scorer, its weights from the builder.
+    ///
+    /// # Errors
+    /// A configuration that makes no sense; weights that are missing or of another shape (named).
+    pub fn load(config: &ScoreConfig, vb: VarBuilder) -> Result<Self> {
+        let trunk = config.trunk();
+        trunk.validate()?;
+        let blocks = (0..config.n_layers).map(|i| Block::load(&trunk, vb.pp(format!("blocks.{i}"))));
+        Ok(Scorer {
+            nodes: NodeEmbedding::load(&trunk, vb.pp("nodes"))?,
+            blocks: blocks.collect::<Result<_>>()?,
+            hidden: linear(config.d_model, config.d_score, vb.pp("readout.node"))?,
+            score: linear(config.d_score, 1, vb.pp("readout.score"))?,
+            trunk,
+        })
+    }
+
+    /// What [`GraphBatch::new`] takes.
+    pub fn trunk_config(&self) -> &PredictorConfig {
+        &self.trunk
+    }
+
+    /// # Shapes
+    /// g graphs → (g)
+    pub fn scores(&self, graphs: &GraphBatch, mode: &Mode) -> Result<Tensor> {
+        let mut x = self.nodes.forward(graphs, mode)?;
+        for block in &self.blocks {
+            x = block.forward(&x, graphs, mode)?;
+        }
+        let hidden = dropout(&self.hidden.forward(&x)?.silu()?, self.trunk.dropout, mode)?;
+        let own = self.score.forward(&hidden)?.squeeze(1)?; // (n)
+        let counts: Vec<f32> = graphs.counts.iter().flatten().map(|c| c / NODES as f32).collect();
+        let own = (&own * Tensor::from_vec(counts, own.shape(), &Device::Cpu)?.to_dtype(own.dtype())?)?;
+        let graph_of = graphs.offsets.windows(2).enumerate().flat_map(|(g, w)| (w[0]..w[1]).map(move |_| g as u32));
+        let graph_of = Tensor::from_iter(graph_of, &Device::Cpu)?;
+        Ok(Tensor::zeros(graphs.n_graphs(), own.dtype(), &Device::Cpu)?.index_add(&graph_of, &own, 0)?)
+    }
+}
+
+/// The ranking loss of one task's candidates: logistic loss over pairs, weighted by how far apart they are.
+///
+/// `Σ_{i better than j} |r_i - r_j| · ln(1 + exp(s_j - s_i)) / Σ |r_i - r_j|`, with `r` the best latency over the candidate's own,
+/// 0 for one that failed. `None` if no two differ.
+///
+/// # Shapes
+/// scores (n), merits n → ()
+pub fn ranking_loss(scores: &Tensor, merits: &[f64]) -> Result<Option<Tensor>> {
+    let n = merits.len();
+    if scores.dims() != [n] {
+        return Err(PredictorError::Width { what: "scores", found: scores.elem_count(), expected: n });
+    }
+    let weight = |i: usize, j: usize| (merits[i] - merits[j]).max(0.0);
+    let weights: Vec<f64> = (0..n * n).map(|k| weight(k / n, k % n)).collect();
+    let total: f64 = weights.iter().sum();
+    if total <= 0.0 {
+        return Ok(None);
+    }
+    let weights: Vec<f32> = weights.iter().map(|w| (w / total) as f32).collect();
+    let weights = Tensor::from_vec(weights, (n, n), &Device::Cpu)?.to_dtype(scores.dtype())?;
+    // margin[i][j] = s_j - s_i, of which the softplus is taken in its stable form
+    let margin = scores.unsqueeze(0)?.broadcast_sub(&scores.unsqueeze(1)?)?;
+    let softplus = (margin.relu()? + (margin.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
+    Ok(Some((softplus * weights)?.sum_all()?.to_dtype(DType::F32)?))
+}
