@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use ledg_cost_model::Plugins;
 use ledg_cost_model::graph::{Limits, OpType};
 
+pub use crate::calibrate::args::CalibrateArgs;
 pub use crate::compare::args::CompareArgs;
 pub use crate::man::ManArgs;
 pub use crate::report::args::ReportArgs;
@@ -127,26 +128,6 @@ Exit codes:
   1  none was: stderr says why
   2  the command line is wrong
   3  some were measured and some were refused; stderr says which and why";
-
-const CALIBRATE_HELP: &str = "\
-Examples:
-  ledg-cost measure networks/*.onnx --hardware host.toml --record records.jsonl --graphs graphs/
-  ledg-cost calibrate --records records.jsonl --output my.ledg
-  ledg-cost predict other.onnx --via tract --hardware host.toml --bundle my.ledg
-
-For every platform of the records, a factor of all its times and one of each kind of operator is
-fitted, shrunk towards none: five records are enough to gain by. With records of every node
-(`measure --per-node`) kinds are told apart at once. Other platforms keep their predictions.
-
-The table has the mean error (MAPE), the median error and the share of predictions within 10 %:
-before, and after by cross-validation, which predicts each network by factors that were fitted
-without it. Records of one graph, platform and batch size that are further apart than a factor of
-1.5 contradict each other: they are refused, with their lines.
-
-Exit codes:
-  0  the bundle is written
-  1  the records were refused; stderr says which and why
-  2  the command line is wrong";
 
 const DETECT_HELP: &str = "\
 Examples:
@@ -464,33 +445,6 @@ pub struct MeasureArgs {
     /// More hardware.
     #[command(flatten)]
     pub registry: HardwareArgs,
-}
-
-/// Arguments of `calibrate`.
-#[derive(Debug, Args)]
-#[command(after_help = CALIBRATE_HELP)]
-pub struct CalibrateArgs {
-    /// Records, as `measure --record` or the library writes them; may be repeated.
-    #[arg(long, value_name = "FILE.jsonl", required = true)]
-    pub records: Vec<PathBuf>,
-    /// The folder that the graphs of the records are in [default: that of the records].
-    #[arg(long, value_name = "DIR")]
-    pub graphs: Option<PathBuf>,
-    /// The hardware of all records, instead of what they name.
-    #[arg(long, value_name = "HARDWARE")]
-    pub hardware: Option<String>,
-    /// Where to write the calibrated bundle.
-    #[arg(long, value_name = "FILE.ledg")]
-    pub output: PathBuf,
-    /// How to write what the calibration is worth.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: TextFormat,
-    /// More hardware.
-    #[command(flatten)]
-    pub registry: HardwareArgs,
-    /// A bundle to calibrate instead of the one compiled in.
-    #[arg(long, value_name = "FILE")]
-    pub bundle: Option<PathBuf>,
 }
 
 /// What to do with plugins.

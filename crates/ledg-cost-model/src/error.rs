@@ -17,7 +17,7 @@ pub enum CostModelError {
     Template(#[from] ledg_template::TemplateError),
     /// From hardware descriptions.
     #[error(transparent)]
-    Hardware(#[from] ledg_template::hardware::HardwareError),
+    Hardware(Box<ledg_template::hardware::HardwareError>),
     /// From the language model.
     #[error(transparent)]
     Encoder(#[from] ledg_encoder::EncoderError),
@@ -121,9 +121,9 @@ pub enum CostModelError {
         /// The batch size.
         batch: u64,
         /// The first record: its number, or its file and line.
-        first: String,
+        first: Box<str>,
         /// The second record.
-        second: String,
+        second: Box<str>,
         /// Median of the first, seconds.
         first_s: f64,
         /// Median of the second, seconds.
@@ -150,6 +150,12 @@ pub enum CostModelError {
     /// From the tensor library.
     #[error("tensor: {0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl From<ledg_template::hardware::HardwareError> for CostModelError {
+    fn from(error: ledg_template::hardware::HardwareError) -> Self {
+        CostModelError::Hardware(Box::new(error))
+    }
 }
 
 /// Result of this crate.

@@ -35,7 +35,9 @@ mod session;
 pub mod text;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
-pub use calibrate::{Calibration, CalibrationReport, Correction, Errors, PlatformReport, PlatformScale};
+pub use calibrate::{
+    Calibration, CalibrationReport, Correction, Errors, PlatformReport, PlatformScale, calibrated_level,
+};
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};
 pub use edit::Edit;

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
-use ledg_predictor::{NodeCost, PlatformInput};
+use ledg_predictor::{NodeCost, PlatformInput, PredictorConfig};
 use ledg_template::hardware::Platform;
 use ledg_template::{NodeDescription, TemplateSet};
 
@@ -353,9 +353,18 @@ impl CostModel {
         answers.iter().zip(&on.raw).zip(&queries).map(one).collect()
     }
 
+    /// A platform as this model sees it: its words, and rates by the model's rules.
+    ///
+    /// # Errors
+    /// [`CostModelError::MissingFigure`] when the data sheet states no bandwidth.
+    pub fn sees(&self, platform: &Platform) -> Result<RawPlatform> {
+        let PredictorConfig { rates, settings, .. } = self.weights.header.predictor;
+        RawPlatform::seen_with(platform, rates, settings)
+    }
+
     /// Readies platforms.
     pub(crate) fn targets(&self, on: &[(Platform, u64)]) -> Result<Targets> {
-        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| RawPlatform::new(p)).collect::<Result<_>>()?;
+        let raw: Vec<RawPlatform> = on.iter().map(|(p, _)| self.sees(p)).collect::<Result<_>>()?;
         let platforms = self.weights.engine.platforms(&self.platform_inputs(&raw)?)?;
         Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
     }

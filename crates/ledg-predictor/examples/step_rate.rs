@@ -47,6 +47,8 @@ fn config(d_model: usize, n_layers: usize) -> PredictorConfig {
         n_features: 47,
         n_runtime: 13,
         n_sheet: 13,
+        rates: Rates::default(),
+        settings: Settings::default(),
     }
 }
 

@@ -44,6 +44,29 @@ pub enum HardwareInputs {
     Both,
 }
 
+/// How the rates of the physical prior come from a data sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rates {
+    /// A GPU's peaks at its base clock.
+    #[default]
+    BaseClock,
+    /// A GPU's matrix products as fast as its power feeds them, everything else at the stated peak; starting an operator
+    /// costs less the newer the GPU is.
+    PowerLimit,
+}
+
+/// How a platform's runtime settings become numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settings {
+    /// One number a setting, whatever the kind of chip.
+    #[default]
+    Shared,
+    /// A setting counts for the kind of chip it was set on: half precision on a GPU says nothing of one on a TPU.
+    ByKind,
+}
+
 /// Everything that determines the predictor's architecture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +103,12 @@ pub struct PredictorConfig {
     /// at the training set's mean, which is also what a device that was never measured is given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hardware_dropout: f64,
+    /// Where the rates of the physical prior come from; the predictor is given them and does not look.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rates: Rates,
+    /// What the runtime settings mean; the predictor is given them and does not look.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: Settings,
     /// Width of a sentence vector.
     pub sentence_dim: usize,
     /// Numbers of a node.
@@ -93,6 +122,11 @@ pub struct PredictorConfig {
 /// Left out of files where it is off, so that settings from before it existed keep their hash.
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
+}
+
+/// As [`is_zero`].
+fn is_default<T: Default + PartialEq>(x: &T) -> bool {
+    *x == T::default()
 }
 
 impl PredictorConfig {

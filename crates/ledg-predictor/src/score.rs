@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::GraphBatch;
 use crate::block::Block;
-use crate::config::{Attention, HardwareInputs, PredictorConfig, Readout};
+use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
 use crate::layers::{Mode, dropout, linear};
@@ -70,6 +70,8 @@ impl ScoreConfig {
             n_features: self.n_features,
             n_runtime: 0,
             n_sheet: 0,
+            rates: Rates::default(),
+            settings: Settings::default(),
         }
     }
 }

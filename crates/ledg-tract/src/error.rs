@@ -92,7 +92,13 @@ pub enum TractAdapterError {
     Onnx(#[from] ledg_onnx::OnnxError),
     /// From the cost model.
     #[error(transparent)]
-    CostModel(#[from] ledg_cost_model::CostModelError),
+    CostModel(Box<ledg_cost_model::CostModelError>),
+}
+
+impl From<ledg_cost_model::CostModelError> for TractAdapterError {
+    fn from(error: ledg_cost_model::CostModelError) -> Self {
+        TractAdapterError::CostModel(Box::new(error))
+    }
 }
 
 /// Result of this crate.

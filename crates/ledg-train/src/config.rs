@@ -1,13 +1,14 @@
 //! An experiment as data: `configs/experiments/*.toml`. Unknown keys are errors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
-use ledg_cost_model::predictor::{Attention, HardwareInputs, Readout};
+use ledg_cost_model::predictor::{Attention, HardwareInputs, Rates, Readout, Settings};
 use serde::{Deserialize, Serialize};
 
 pub use crate::data::DataConfig;
+pub use crate::variants::Variant;
 
 /// One experiment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +18,13 @@ pub struct Experiment {
     pub name: String,
     /// What the experiment shows, one sentence.
     pub about: String,
+    /// What others, or a prototype, reported on the same or on like work, with the source; where the work is not the
+    /// same, in what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The experiment file on whose held-out predictions the report calibrates intervals, instead of on the other folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<PathBuf>,
     /// Seeds: each gives its own initial weights and order of training.
     pub seeds: Vec<u64>,
     /// The data.
@@ -27,6 +35,9 @@ pub struct Experiment {
     pub model: ModelConfig,
     /// The training.
     pub train: TrainConfig,
+    /// The same experiment with a few settings changed: ablations, learning curves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
 }
 
 /// What is held out.
@@ -63,6 +74,15 @@ pub enum SplitConfig {
         /// Share of the graphs on which the checkpoint is chosen, on the devices that are seen.
         validation: f64,
     },
+    /// Groups of kinds of single operators, or of families, are unseen in turn, one run a group, each as under `operator`.
+    OperatorGroups {
+        /// The groups. Operators that say the same of each other (`add` and `addu`) belong into one.
+        groups: Vec<Vec<String>>,
+        /// Seed by which validation groups are chosen.
+        seed: u64,
+        /// Share of the remaining groups on which the checkpoint is chosen.
+        validation: f64,
+    },
     /// Kinds of single operators, or whole families, are unseen.
     Operator {
         /// Families held out: for single operators their kind (`softmax`).
@@ -86,6 +106,13 @@ pub enum SplitConfig {
         /// Share of the families on which the checkpoint is chosen.
         validation: f64,
     },
+}
+
+impl SplitConfig {
+    /// Whether the test records' devices are in no other record.
+    pub fn unseen_devices(&self) -> bool {
+        matches!(self, SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. })
+    }
 }
 
 /// One name or several; written as it was given.
@@ -143,11 +170,22 @@ pub struct ModelConfig {
     /// See [`PredictorConfig::hardware_dropout`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hardware_dropout: f64,
+    /// See [`PredictorConfig::rates`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rates: Rates,
+    /// See [`PredictorConfig::settings`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: Settings,
 }
 
 /// Left out where it is off, so that experiments from before it existed keep their hash.
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
+}
+
+/// As [`is_zero`].
+fn is_default<T: Default + PartialEq>(x: &T) -> bool {
+    *x == T::default()
 }
 
 /// How an operator's words become a vector.
@@ -192,6 +230,10 @@ pub struct TrainConfig {
     pub family_balance: f64,
     /// Epochs between evaluations on the validation set.
     pub validate_every: usize,
+    /// How many of the training graphs are learned from, drawn by the run's seed; all if it is left out. For learning curves:
+    /// what is tested on stays the same, and of two sizes the larger draw holds the smaller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphs: Option<usize>,
 }
 
 impl Experiment {
@@ -200,10 +242,11 @@ impl Experiment {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
         let experiment: Experiment = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         experiment.check().with_context(|| format!("{}", path.display()))?;
+        experiment.expanded().with_context(|| format!("{}", path.display()))?;
         Ok(experiment)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let t = &self.train;
         ensure!(!self.seeds.is_empty(), "`seeds` is empty");
         ensure!(t.epochs > 0, "`train.epochs` must be at least 1");
@@ -212,6 +255,7 @@ impl Experiment {
             "`train.graphs_per_step` and `records_per_graph` must be at least 1"
         );
         ensure!(t.validate_every > 0, "`train.validate_every` must be at least 1");
+        ensure!(t.graphs != Some(0), "`train.graphs` must be at least 1");
         let positive = [("learning_rate", t.learning_rate), ("huber_delta", t.huber_delta), ("clip_norm", t.clip_norm)];
         for (name, value) in positive {
             ensure!(value.is_finite() && value > 0.0, "`train.{name}` is {value}, must be a positive number");
@@ -230,7 +274,8 @@ impl Experiment {
                 ensure!((1..=*folds).contains(run_folds), "`split.run_folds` must be between 1 and `split.folds`");
                 *validation
             }
-            SplitConfig::HardwareGroups { groups, validation, .. } => {
+            SplitConfig::HardwareGroups { groups, validation, .. }
+            | SplitConfig::OperatorGroups { groups, validation, .. } => {
                 ensure!(!groups.is_empty(), "`split.groups` is empty");
                 let empty = groups.iter().position(Vec::is_empty);
                 ensure!(empty.is_none(), "`split.groups[{}]` is empty", empty.unwrap_or_default());
@@ -249,7 +294,7 @@ impl Experiment {
     pub fn runs(&self) -> Vec<(u64, usize)> {
         let folds = match &self.split {
             SplitConfig::Families { run_folds, .. } => *run_folds,
-            SplitConfig::HardwareGroups { groups, .. } => groups.len(),
+            SplitConfig::HardwareGroups { groups, .. } | SplitConfig::OperatorGroups { groups, .. } => groups.len(),
             _ => 1,
         };
         self.seeds.iter().flat_map(|&seed| (0..folds).map(move |fold| (seed, fold))).collect()
@@ -275,6 +320,8 @@ impl ModelConfig {
             dropout: self.dropout,
             feature_noise: self.feature_noise,
             hardware_dropout: self.hardware_dropout,
+            rates: self.rates,
+            settings: self.settings,
             sentence_dim: widths.sentence,
             n_features: widths.features,
             n_runtime: widths.runtime,
@@ -315,8 +362,11 @@ mod tests {
         let mut n = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let experiment = Experiment::load(&path).unwrap();
-            assert_eq!(Some(experiment.name.as_str()), path.file_stem().and_then(|s| s.to_str()));
+            let name = match crate::accuracy::is_config(&path) {
+                true => crate::accuracy::AccuracyExperiment::load(&path).unwrap().name,
+                false => Experiment::load(&path).unwrap().name,
+            };
+            assert_eq!(Some(name.as_str()), path.file_stem().and_then(|s| s.to_str()));
             n += 1;
         }
         assert!(n >= 3);

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** an experiment is one file and one command; its runs are resumable and write to `runs/<name>/` only.
 
+mod accuracy;
 mod baselines;
 mod bundle;
 mod config;
@@ -11,18 +12,21 @@ mod files;
 mod host_calibration;
 mod metrics;
 mod prepare;
+mod report;
 mod run;
 mod schedules;
 mod split;
 mod summary;
 mod trainer;
+mod variants;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use ledg_cost_model::Describer;
+use ledg_cost_model::{Describer, HardwareRegistry};
 
+use crate::accuracy::AccuracyExperiment;
 use crate::config::Experiment;
 
 // Training allocates and frees large tensors all the time; glibc returns them to the kernel each time.
@@ -42,6 +46,8 @@ enum Command {
     /// Train every run (seed x fold) of an experiment; runs that are finished are skipped, a stopped one goes on.
     ///
     /// A configuration with a `[schedules]` table trains a schedule model, one seed after the other.
+    ///
+    /// A configuration with a `[sampling]` table predicts accuracies, one run a number of samples and seed.
     ///
     /// Example: ledg-train fit configs/experiments/timm-families.toml
     Fit {
@@ -69,6 +75,22 @@ enum Command {
         /// Also write the table to this Markdown file.
         #[arg(long)]
         output: Option<PathBuf>,
+    },
+    /// Write the pages of docs/results: tables and plots of experiments whose runs are finished, a line a run, an index.
+    ///
+    /// Example: ledg-train report configs/experiments/timm-families.toml
+    Report {
+        /// Experiments, TOML files; none: all of the folder whose runs are finished.
+        configs: Vec<PathBuf>,
+        /// Folder of experiments.
+        #[arg(long, default_value = "configs/experiments")]
+        experiments: PathBuf,
+        /// Folder of runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
+        /// Folder of the pages.
+        #[arg(long, default_value = "docs/results")]
+        output: PathBuf,
     },
     /// Load an experiment's data and print what there is: graphs, records, platforms, sizes.
     ///
@@ -99,7 +121,7 @@ enum Command {
     },
     /// Make the folder of a host, for `data.hosts`, of what `ledg-cost measure` recorded.
     ///
-    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output data/hosts/zen3
+    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output crates/ledg-train/hosts/zen3
     PackHost {
         /// The records.
         #[arg(long)]
@@ -116,7 +138,7 @@ enum Command {
     },
     /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
     ///
-    /// Example: ledg-train host-calibration data/hosts/zen3 --output docs/results/host-calibration.md
+    /// Example: ledg-train host-calibration crates/ledg-train/hosts/zen3 --output docs/results/host-calibration.md
     HostCalibration {
         /// The folder of the host.
         host: PathBuf,
@@ -140,23 +162,31 @@ fn main() -> Result<()> {
     single_threaded_products()?;
     match cli.command {
         Command::Fit { config, workers: _, runs } if schedules::is_config(&config) => schedules::fit(&config, &runs),
+        Command::Fit { config, workers, runs } if accuracy::is_config(&config) => {
+            accuracy::fit(&AccuracyExperiment::load(&config)?, workers, &runs)
+        }
         Command::Fit { config, workers, runs } => run::fit(&Experiment::load(&config)?, workers, &runs),
-        Command::Eval { config, runs, intervals, output } => {
-            let other = intervals.as_deref().map(Experiment::load).transpose()?;
-            let text = evaluate::report(
-                &Experiment::load(&config)?,
-                &config,
-                other.as_ref().zip(intervals.as_deref()),
-                &runs,
-            )?;
+        Command::Eval { config, runs, intervals: None, output } if accuracy::is_config(&config) => {
+            let text = accuracy::report(&AccuracyExperiment::load(&config)?, &config, &runs)?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
+        Command::Eval { config, runs, intervals, output } => {
+            let evaluation = evaluate::Evaluation::new(&config, intervals.as_deref(), &runs)?;
+            let text = evaluation.markdown("eval", &[])?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
+        }
+        Command::Report { configs, experiments, runs, output } => report::write(&configs, &experiments, &runs, &output),
         Command::Data { config } => {
-            let experiment = Experiment::load(&config)?;
-            let text = match data::accuracy::load(&experiment.data, &Describer::builtin()?)? {
+            let data = match accuracy::is_config(&config) {
+                true => AccuracyExperiment::load(&config)?.data,
+                false => Experiment::load(&config)?.data,
+            };
+            let describer = Describer::builtin()?;
+            let text = match data::accuracy::load(&data, &describer)? {
                 Some(accuracies) => summary::of_accuracies(&accuracies),
-                None => summary::of(&run::load_data(&experiment)?),
+                None => summary::of(&data::load(&data, &describer, &HardwareRegistry::builtin())?),
             };
             print!("{text}");
             Ok(())

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use ledg_cost_model::Describer;
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
 use ledg_cost_model::template::hardware::HardwareRegistry;
+use ledg_cost_model::{Describer, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,12 @@ pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Path
 /// The data of an experiment.
 pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
     let registry = HardwareRegistry::builtin();
-    data::load(&experiment.data, &Describer::builtin()?, &registry)
+    let mut data = data::load(&experiment.data, &Describer::builtin()?, &registry)?;
+    for entry in &mut data.platforms {
+        let platform = registry.resolve(&entry.platform.name)?;
+        entry.platform = RawPlatform::seen_with(&platform, experiment.model.rates, experiment.model.settings)?;
+    }
+    Ok(data)
 }
 
 /// SHA-256 of what determines a run's outcome, seeds aside.
@@ -104,9 +109,18 @@ pub fn load_results(runs: &Path, experiment: &Experiment) -> Result<Vec<RunResul
     experiment.runs().into_iter().map(|(seed, fold)| load_result(runs, experiment, seed, fold)).collect()
 }
 
-/// Trains all runs that are not finished.
+/// Trains all runs that are not finished, those of the variants after the experiment's own.
 pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
     ensure!(workers > 0, "`--workers` must be at least 1");
+    let mut data: Option<(String, Dataset)> = None;
+    for variant in experiment.expanded()? {
+        fit_one(&variant, workers, runs, &mut data).with_context(|| variant.name.clone())?;
+    }
+    Ok(())
+}
+
+/// Trains all runs of one variant. `loaded` is the data of the last one, under its settings.
+fn fit_one(experiment: &Experiment, workers: usize, runs: &Path, loaded: &mut Option<(String, Dataset)>) -> Result<()> {
     let mut open = Vec::new();
     for (seed, fold) in experiment.runs() {
         if dir(runs, experiment, seed, fold).join("result.json").exists() {
@@ -119,7 +133,13 @@ pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
         eprintln!("{}: all runs are finished", experiment.name);
         return Ok(());
     }
-    let data = load_data(experiment)?;
+    let settings = serde_json::to_string(&experiment.data)?;
+    let data = match loaded.take_if(|(of, _)| *of == settings) {
+        Some((_, data)) => data,
+        None => load_data(experiment)?,
+    };
+    let (_, data) = loaded.insert((settings, data));
+    let data = &*data;
     eprintln!(
         "{}: {} graphs, {} platforms, {} records; {} runs to train",
         experiment.name,
@@ -128,6 +148,10 @@ pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
         data.records.len(),
         open.len()
     );
+    // A fold that cannot be is found before hours of training, not after.
+    for fold in open.iter().map(|&(_, fold)| fold).collect::<std::collections::BTreeSet<_>>() {
+        split(data, &experiment.split, fold).with_context(|| format!("fold {fold}"))?;
+    }
     let bars = MultiProgress::new();
     open.reverse();
     let queue = Mutex::new(open);
@@ -137,7 +161,7 @@ pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
             .map(|_| {
                 scope.spawn(|| -> Result<()> {
                     while let Some((seed, fold)) = next() {
-                        one(experiment, &data, runs, seed, fold, &bars)
+                        one(experiment, data, runs, seed, fold, &bars)
                             .with_context(|| format!("seed {seed}, fold {fold}"))?;
                     }
                     Ok(())
@@ -162,7 +186,10 @@ fn one(
     let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
     let bar = bars.add(ProgressBar::new(1).with_style(style).with_prefix(format!("seed {seed} fold {fold}")));
     let started = std::time::Instant::now();
-    let (training, test) = split(data, &experiment.split, fold)?;
+    let (mut training, test) = split(data, &experiment.split, fold)?;
+    if let Some(graphs) = experiment.train.graphs {
+        training = training.limited(data, graphs, seed);
+    }
     let prepared = prepare(data, &training.train, &experiment.model)?;
     let trained = trainer::train(&trainer::Training {
         data,
@@ -210,7 +237,7 @@ fn one(
 }
 
 /// Marks the folder as belonging to these settings, so that no checkpoint of other settings is continued.
-fn claim(dir: &Path, hash: &str) -> Result<()> {
+pub fn claim(dir: &Path, hash: &str) -> Result<()> {
     let path = dir.join("config-hash");
     if path.exists() {
         let found = std::fs::read_to_string(&path)?;
@@ -224,7 +251,8 @@ fn claim(dir: &Path, hash: &str) -> Result<()> {
     files::write(&path, hash.as_bytes())
 }
 
-fn git_revision() -> String {
+/// Revision of the working tree, `+` if it was changed; `unknown` outside of one.
+pub fn git_revision() -> String {
     let git = |args: &[&str]| {
         let output = std::process::Command::new("git").args(args).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -238,7 +266,8 @@ fn git_revision() -> String {
     }
 }
 
-fn machine() -> String {
+/// Name of the processor.
+pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name =
         info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|(_, n)| n.trim().to_owned()));

@@ -23,6 +23,19 @@ pub struct TrainingSet {
     pub validation: Vec<usize>,
 }
 
+impl TrainingSet {
+    /// Learns from the records of `n` of the training graphs, drawn by `seed`. Of two numbers the larger draw holds the
+    /// smaller; what validates stays.
+    pub fn limited(self, data: &Dataset, n: usize, seed: u64) -> Self {
+        let graphs: BTreeSet<usize> = self.train.iter().map(|&r| data.records[r].graph).collect();
+        let mut graphs: Vec<usize> = graphs.into_iter().collect();
+        graphs.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let kept: BTreeSet<usize> = graphs.into_iter().take(n).collect();
+        let train = self.train.into_iter().filter(|&r| kept.contains(&data.records[r].graph)).collect();
+        TrainingSet { train, ..self }
+    }
+}
+
 /// Indices of records that nothing but the evaluation may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestSet(Vec<usize>);
@@ -75,12 +88,11 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
             (HeldOut::Devices(devices(data, group)?), *seed, *validation)
         }
         SplitConfig::Operator { held_out, seed, validation } => {
-            let families: BTreeSet<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
-            if let Some(unknown) = held_out.names().iter().find(|n| !families.contains(n.as_str())) {
-                let known: Vec<&str> = families.into_iter().collect();
-                bail!("`{unknown}` has no records to test on; there are {}", known.join(", "));
-            }
-            (HeldOut::Families(held_out.names().iter().cloned().collect()), *seed, *validation)
+            (HeldOut::Families(families(data, held_out.names())?), *seed, *validation)
+        }
+        SplitConfig::OperatorGroups { groups, seed, validation } => {
+            let group = groups.get(fold).with_context(|| format!("there is no group {fold} of operators"))?;
+            (HeldOut::Families(families(data, group)?), *seed, *validation)
         }
         SplitConfig::Stage { seed, validation } => (HeldOut::TestStage, *seed, *validation),
         SplitConfig::None { seed, validation } => (HeldOut::Nothing, *seed, *validation),
@@ -121,6 +133,16 @@ fn validation_graphs(data: &Dataset, held_out: &HeldOut, seed: u64, fold: usize,
     let rest = shuffled(data, seed, |g| &g.group).into_iter().filter(untouched);
     let chosen: BTreeSet<&str> = rest.enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, g)| g).collect();
     (0..data.graphs.len()).filter(|&g| chosen.contains(data.graphs[g].group.as_str())).collect()
+}
+
+/// Families that the data set has.
+fn families(data: &Dataset, names: &[String]) -> Result<BTreeSet<String>> {
+    let families: BTreeSet<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
+    if let Some(unknown) = names.iter().find(|n| !families.contains(n.as_str())) {
+        let known: Vec<&str> = families.into_iter().collect();
+        bail!("`{unknown}` has no records to test on; there are {}", known.join(", "));
+    }
+    Ok(names.iter().cloned().collect())
 }
 
 /// The ids of devices by any of their names.
@@ -233,6 +255,35 @@ mod tests {
         assert!(!families(&data, &[training.train, training.validation].concat()).contains("resnet"));
         let unknown = split(&data, &config("softmax"), 0).unwrap_err().to_string();
         assert!(unknown.contains("`softmax`") && unknown.contains("mobilenet"), "{unknown}");
+    }
+
+    #[test]
+    fn groups_of_operators_are_held_out_in_turn() {
+        let data = synthetic::dataset();
+        let groups = vec![vec!["resnet".into(), "vgg".into()], vec!["alexnet".into()]];
+        let config = SplitConfig::OperatorGroups { groups, seed: 0, validation: 0.3 };
+        for (fold, held_out) in [vec!["resnet", "vgg"], vec!["alexnet"]].into_iter().enumerate() {
+            let (training, test) = split(&data, &config, fold).unwrap();
+            let held_out: BTreeSet<String> = held_out.into_iter().map(str::to_owned).collect();
+            assert_eq!(families(&data, test.records()), held_out);
+            assert!(families(&data, &[training.train, training.validation].concat()).is_disjoint(&held_out));
+        }
+        assert!(split(&data, &config, 2).is_err());
+    }
+
+    #[test]
+    fn a_larger_draw_of_training_graphs_holds_the_smaller() {
+        let data = synthetic::dataset();
+        let config = SplitConfig::None { seed: 0, validation: 0.3 };
+        let (whole, _) = split(&data, &config, 0).unwrap();
+        let graphs =
+            |set: &TrainingSet| -> BTreeSet<usize> { set.train.iter().map(|&r| data.records[r].graph).collect() };
+        let draw = |n, seed| whole.clone().limited(&data, n, seed);
+        let (two, three) = (draw(2, 5), draw(3, 5));
+        assert_eq!((graphs(&two).len(), graphs(&three).len()), (2, 3));
+        assert!(graphs(&two).is_subset(&graphs(&three)) && two.validation == whole.validation);
+        assert!((0..20).any(|seed| graphs(&draw(2, seed)) != graphs(&two)));
+        assert_eq!(draw(100, 5), whole);
     }
 
     #[test]

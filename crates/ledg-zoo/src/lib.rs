@@ -28,7 +28,7 @@ mod text;
 mod unet;
 mod vit;
 
-pub use spaces::{accel_nasbench, families, fbnet, nasbench101, nasbench201, operators, transformers};
+pub use spaces::{accel_nasbench, cell, families, fbnet, nasbench101, nasbench201, operators, transformers};
 
 use std::collections::BTreeMap;
 

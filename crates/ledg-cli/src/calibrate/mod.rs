@@ -1,5 +1,6 @@
 //! `ledg-cost calibrate`: from measured records to a bundle that fits this device.
 
+pub(crate) mod args;
 mod records;
 
 use std::io::Write;

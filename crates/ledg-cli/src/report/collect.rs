@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use ledg_cost_model::{CostModel, DescribedGraph, Platform, Plugins, PredictOptions, RawPlatform};
+use ledg_cost_model::{CostModel, DescribedGraph, Platform, Plugins, PredictOptions};
 
 use super::args::ReportArgs;
 use super::blocks::blocks;
@@ -83,7 +83,7 @@ pub fn report(args: &ReportArgs, plugins: &Plugins, model: &CostModel, console: 
 }
 
 fn device(spec: &str, platform: &Platform, model: &CostModel) -> anyhow::Result<Device> {
-    let raw = RawPlatform::new(platform)?;
+    let raw = model.sees(platform)?;
     Ok(Device {
         label: spec.to_owned(),
         platform: platform.to_string(),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::DType;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::predictor::{
-    Attention, HardwareInputs, Normalization, Predictor, PredictorConfig, Readout, SeededInit, Standardizer,
+    Attention, HardwareInputs, Normalization, Predictor, PredictorConfig, Rates, Readout, SeededInit, Settings,
+    Standardizer,
 };
 use ledg_cost_model::template::{FEATURE_SCHEMA, N_FEATURES, TemplateSet};
 use ledg_cost_model::{
@@ -39,6 +40,8 @@ impl Bench {
             dropout: 0.0,
             feature_noise: 0.0,
             hardware_dropout: 0.0,
+            rates: Rates::default(),
+            settings: Settings::default(),
             sentence_dim,
             n_features: N_FEATURES,
             n_runtime: N_RUNTIME,

@@ -148,7 +148,7 @@ impl OnTensors {
 
 /// The predictor's input for a platform that training measured.
 pub fn platform_input(model: &CostModel, platform: &Platform) -> PlatformInput {
-    let raw = RawPlatform::new(platform).expect("figures");
+    let raw = model.sees(platform).expect("figures");
     assert!(model.has_measured(raw.device()), "{}: its sentence and sheet would be hidden", raw.name);
     let vector = model.encoder().embed(&[&raw.sentence]).expect("a sentence").remove(0);
     raw.input(&vector, &model.header().normalization)

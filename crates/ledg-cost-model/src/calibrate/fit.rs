@@ -108,6 +108,15 @@ struct Unknowns {
     precision: Vec<f64>,
 }
 
+/// What a calibration to these records adds to a platform's ln latencies, from ln(measured / predicted) of each and nothing
+/// that tells kinds apart. For evaluations that calibrate other predictions than a model's;
+/// [`CostModel::calibrate`](crate::CostModel::calibrate) is the way to calibrate a model. Nothing is added for no records.
+pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
+    let none = Part { kind: "".into(), ln_size: 0.0, seconds: 1.0 };
+    let equation = |&ln_measured: &f64| Equation { ln_measured, predicted: vec![none.clone()], share: None };
+    fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>()).platform
+}
+
 /// The corrections that equations ask for; none for none.
 pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Factors {
     let equations: Vec<&Equation> = equations.into_iter().collect();
@@ -223,9 +232,7 @@ fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     for j in 0..n {
         for k in 0..j {
             let factor = a[j][k];
-            for i in j..n {
-                a[i][j] -= a[i][k] * factor;
-            }
+            a[j..].iter_mut().for_each(|row| row[j] -= row[k] * factor);
         }
         // The priors keep every pivot above zero.
         let pivot = a[j][j].sqrt();
@@ -272,6 +279,7 @@ mod tests {
         let ten: Vec<Equation> = (0..10).map(|_| whole(1.0)).collect();
         assert!((fit(&ten).platform - 1.0).abs() < 0.01);
         assert_eq!(fit(&[]), Factors::default());
+        assert_eq!((calibrated_level(&[1.0]), calibrated_level(&[])), (theta, 0.0));
     }
 
     #[test]

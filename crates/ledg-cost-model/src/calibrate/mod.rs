@@ -23,7 +23,7 @@ use ledg_predictor::NodeCost;
 use ledg_template::hardware::Platform;
 use serde::{Deserialize, Serialize};
 
-pub use self::fit::Correction;
+pub use self::fit::{Correction, calibrated_level};
 use self::fit::{Equation, Factors, Part, correction};
 use self::kinds::{Kind, LAUNCH};
 pub use self::report::{CalibrationReport, Errors, PlatformReport};
@@ -265,8 +265,8 @@ fn refuse_contradictions(records: &Records) -> Result<()> {
                 graph: records.graph(&row.graph).map_or_else(|| row.graph.clone(), |g| g.name().to_owned()),
                 hardware: row.hardware.to_string(),
                 batch: row.batch,
-                first: records.place(first),
-                second: records.place(i),
+                first: records.place(first).into(),
+                second: records.place(i).into(),
                 first_s: other_s,
                 second_s: latency_s,
             });

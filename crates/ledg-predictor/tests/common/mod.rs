@@ -31,6 +31,8 @@ pub fn config(attention: Attention, readout: Readout) -> PredictorConfig {
         dropout: 0.0,
         feature_noise: 0.0,
         hardware_dropout: 0.0,
+        rates: Rates::default(),
+        settings: Settings::default(),
         sentence_dim: SENTENCE_DIM,
         n_features: N_FEATURES,
         n_runtime: 2,

@@ -118,8 +118,8 @@ impl HardwareRegistry {
     /// # Ok::<(), ledg_template::hardware::HardwareError>(())
     /// ```
     ///
-    /// `DEVICE` is a name, an alias (upper or lower case, `-`, `_` and spaces do not matter) or the path of a `.toml`
-    /// file. `RUNTIME` is a profile's name or `precision[/layout[/compiler[/framework-version]]]`; what is missing
+    /// `DEVICE` is a name, with or without its vendor, an alias (upper or lower case, `-`, `_` and spaces do not matter)
+    /// or the path of a `.toml` file. `RUNTIME` is a profile's name or `precision[/layout[/compiler[/framework-version]]]`; what is missing
     /// comes from the device's default runtime.
     pub fn resolve(&self, spec: &str) -> Result<Platform, HardwareError> {
         let (device, runtime) = match spec.rfind(".toml") {
@@ -138,10 +138,16 @@ impl HardwareRegistry {
         Platform::new(device, runtime)
     }
 
-    /// The device of that name or alias.
+    /// The device of that name or alias, or the only one whose name without the vendor it is (`h100-sxm`).
     pub fn device(&self, name: &str) -> Result<Arc<Device>, HardwareError> {
-        let id = self.names.get(&key(name)).ok_or_else(|| self.unknown(name))?;
+        let id = self.names.get(&key(name)).or_else(|| self.without_vendor(name)).ok_or_else(|| self.unknown(name))?;
         Ok(self.devices[id].device().clone())
+    }
+
+    fn without_vendor(&self, name: &str) -> Option<&String> {
+        let name = key(name);
+        let mut found = self.devices.keys().filter(|id| id.split_once('-').is_some_and(|(_, rest)| key(rest) == name));
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Every device, in the order of their ids.

@@ -11,6 +11,18 @@ fn resolve(spec: &str) -> Platform {
 }
 
 #[test]
+fn a_name_may_stand_without_its_vendor() {
+    assert_eq!(resolve("H100 SXM").device.name, "nvidia-h100-sxm");
+    let registry = HardwareRegistry::builtin();
+    for device in registry.devices() {
+        let (_, rest) = device.name.split_once('-').unwrap();
+        let twins = registry.devices().filter(|d| d.name.split_once('-').is_some_and(|(_, r)| r == rest)).count();
+        assert!(twins > 1 || registry.device(rest).is_ok(), "{rest}");
+    }
+    assert!(registry.device("nvidia").is_err());
+}
+
+#[test]
 fn the_t4_is_said_as_in_the_paper() {
     let t4 = resolve("t4");
     assert_eq!(t4.sentence(), "Nv GPU FP32 8.1 Turing 70W");

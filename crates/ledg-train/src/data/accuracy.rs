@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use ledg_cost_model::Describer;
+use ledg_zoo::cell::CellGraph;
 use ledg_zoo::nasbench101;
 use ledg_zoo::nasbench201::{self, Cell};
 
@@ -29,6 +30,36 @@ pub fn load(config: &DataConfig, describer: &Describer) -> Result<Option<Accurac
         (None, Some(c)) => Ok(Some(nasbench101(c, describer).context("data.nasbench101_accuracy")?)),
         (None, None) => Ok(None),
     }
+}
+
+/// Cells alone and their accuracies: what a predictor of accuracy learns from.
+pub struct CellDataset {
+    /// Cells in canonical form.
+    pub cells: Vec<CellGraph>,
+    /// Share of images classified rightly, 0 to 1, by cell.
+    pub accuracies: Vec<f64>,
+    /// SHA-256 over the source file.
+    pub hash: String,
+}
+
+/// The cells of the accuracy data set that a configuration names.
+///
+/// # Errors
+/// A configuration that names none; a file or row that cannot be read.
+pub fn load_cells(config: &DataConfig) -> Result<CellDataset> {
+    let (cells, accuracies, hash) = match (&config.nasbench201_accuracy, &config.nasbench101_accuracy) {
+        (Some(c), _) => {
+            sizes(&c.target).context("data.nasbench201_accuracy")?;
+            drawn(c, "accuracy.csv", true, |row| Ok(field(row, "arch_str")?.parse::<Cell>()?.graph()))?
+        }
+        (None, Some(c)) => drawn(c, "accuracy.csv.xz", false, |row| Ok(vertices(row)?.graph()))?,
+        (None, None) => bail!("`data` names no accuracies"),
+    };
+    Ok(CellDataset { cells, accuracies, hash })
+}
+
+fn vertices(row: &Row) -> Result<nasbench101::Cell> {
+    Ok(nasbench101::Cell::parse(field(row, "adjacency_rowmajor")?, field(row, "ops")?)?)
 }
 
 type Row = BTreeMap<String, String>;
@@ -84,10 +115,7 @@ fn nasbench201(config: &AccuracyConfig, describer: &Describer) -> Result<Accurac
 }
 
 fn nasbench101(config: &AccuracyConfig, describer: &Describer) -> Result<AccuracyDataset> {
-    let cell = |row: &Row| {
-        let cell = nasbench101::Cell::parse(field(row, "adjacency_rowmajor")?, field(row, "ops")?)?;
-        Ok((field(row, "hash")?.clone(), cell))
-    };
+    let cell = |row: &Row| Ok((field(row, "hash")?.clone(), vertices(row)?));
     let (cells, accuracies, hash) = drawn(config, "accuracy.csv.xz", false, cell)?;
     let build = |(name, cell): &(String, nasbench101::Cell)| Ok(nasbench101::build(name, cell, 1)?);
     let described = describe_all("NAS-Bench-101", &cells, describer, build)?;

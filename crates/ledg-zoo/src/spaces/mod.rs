@@ -3,6 +3,7 @@
 //! **Invariant:** the same description gives the same graph; what a description cannot mean is an error that quotes it.
 
 pub mod accel_nasbench;
+pub mod cell;
 pub mod families;
 pub mod fbnet;
 pub mod nasbench101;

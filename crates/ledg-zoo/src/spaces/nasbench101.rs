@@ -4,6 +4,7 @@ use ledg_graph::{Attrs, DType, Graph};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::cell::{CellGraph, CellNode, CellOp};
 use super::{bad, imported};
 use crate::ZooError;
 use crate::net::{Act, Map, Net, Window};
@@ -97,6 +98,25 @@ impl Cell {
                 return cell;
             }
         }
+    }
+
+    /// The cell alone, in canonical form.
+    pub fn graph(&self) -> CellGraph {
+        // Divisible by every number of vertices that can share the output's channels, so that shares are exact.
+        const CHANNELS: u64 = 60;
+        let (channels, last) = (self.channels(CHANNELS, CHANNELS), self.n() - 1);
+        let sources = |v: usize| (0..v).filter(|&s| self.edges[s][v]).map(|s| (s, 1)).collect::<Vec<_>>();
+        let node = |(v, op): (usize, &VertexOp)| CellNode {
+            op: match op {
+                VertexOp::Conv3x3 => CellOp::Conv3x3,
+                VertexOp::Conv1x1 => CellOp::Conv1x1,
+                VertexOp::MaxPool3x3 => CellOp::MaxPool3x3,
+            },
+            sources: sources(v),
+            width: channels[v] as f64 / CHANNELS as f64,
+        };
+        let inner: Vec<CellNode> = (1..last).zip(&self.ops).map(node).collect();
+        CellGraph::new(&inner, &sources(last))
     }
 
     fn n(&self) -> usize {

@@ -1,10 +1,12 @@
 //! NAS-Bench-201 (Dong and Yang, 2020): 5⁶ cells of four nodes, five cells a stage, on images of 32.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use ledg_graph::Graph;
 
+use super::cell::{CellGraph, CellNode, CellOp};
 use super::{bad, imported};
 use crate::ZooError;
 use crate::net::{Act, Map, Net, Window};
@@ -65,6 +67,32 @@ impl Cell {
     pub fn code(&self) -> u32 {
         let digit = |op: &EdgeOp| OPS.iter().position(|(o, _)| o == op).unwrap_or_default() as u32;
         self.0.iter().fold(0, |code, op| code * 5 + digit(op))
+    }
+
+    /// The cell alone, in canonical form.
+    pub fn graph(&self) -> CellGraph {
+        let mut inner: Vec<CellNode> = Vec::new();
+        // By node of the cell: what adds up to its value.
+        let mut values: Vec<Vec<(usize, u32)>> = vec![vec![(0, 1)]];
+        for to in 1..=3 {
+            let mut value: BTreeMap<usize, u32> = BTreeMap::new();
+            for (&op, (from, _)) in self.0.iter().zip(EDGES).filter(|(_, (_, t))| *t == to) {
+                let op = match op {
+                    EdgeOp::None => continue,
+                    EdgeOp::Skip => {
+                        values[from].iter().for_each(|&(source, n)| *value.entry(source).or_default() += n);
+                        continue;
+                    }
+                    EdgeOp::AvgPool3x3 => CellOp::AvgPool3x3,
+                    EdgeOp::Conv3x3 => CellOp::Conv3x3,
+                    EdgeOp::Conv1x1 => CellOp::Conv1x1,
+                };
+                inner.push(CellNode { op, sources: values[from].clone(), width: 1.0 });
+                value.insert(inner.len(), 1);
+            }
+            values.push(value.into_iter().collect());
+        }
+        CellGraph::new(&inner, &values[3])
     }
 }
 

@@ -1,0 +1,40 @@
+//! The roofline alone: Σ over nodes of the longer of compute and memory time, times one factor a group of platforms.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{Question, platform_groups};
+use crate::data::{Dataset, Record};
+
+/// Seconds of a record's graph on its platform at the data sheet's rates.
+pub fn seconds(data: &Dataset, record: &Record) -> f64 {
+    let rates = &data.platforms[record.platform].platform.rates;
+    let node = |m: &ledg_cost_model::graph::Magnitudes, contraction: bool| {
+        let m = m.scaled_batch(record.batch as f64);
+        let peak = if contraction { rates.matmul_flops } else { rates.vector_flops };
+        (m.flops / peak).max(m.moved_elems() * rates.bytes_per_element / rates.bandwidth_bytes_s)
+    };
+    data.graphs[record.graph].graph.nodes.iter().map(|n| node(&n.magnitudes, n.macs > 0.0)).sum()
+}
+
+/// ln(predicted seconds) of the test records: the roofline times the geometric mean of measured over roofline.
+pub fn predict(question: &Question) -> Result<Vec<f64>> {
+    let data = question.data;
+    let groups = platform_groups(question)?;
+    let seen: Vec<(usize, f64)> = question
+        .seen()
+        .map(|r| &data.records[r])
+        .map(|r| (r.platform, r.latency_s.ln() - seconds(data, r).ln()))
+        .collect();
+    let mut factors: BTreeMap<&str, f64> = BTreeMap::new();
+    for group in groups.of_test() {
+        let own: Vec<f64> = seen.iter().filter(|(p, _)| groups.has(group, *p)).map(|(_, ln)| *ln).collect();
+        factors.insert(group, own.iter().sum::<f64>() / own.len() as f64);
+    }
+    let predicted = |&r: &usize| {
+        let record = &data.records[r];
+        seconds(data, record).ln() + factors[groups.of(record.platform)]
+    };
+    Ok(question.test.iter().map(predicted).collect())
+}

@@ -1,0 +1,135 @@
+//! Unseen chips with a few of their records: what calibration makes of the model, and of the baselines with the same
+//! records.
+//!
+//! For each platform of a chip `n` records are drawn; the level that `ledg`'s calibration fits to them is added to every
+//! prediction, and the error is that on the platform's other records. Every method gets the same draws.
+
+use std::collections::BTreeMap;
+
+use ledg_cost_model::calibrated_level;
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+
+use super::{EnsemblePrediction, Method};
+use crate::data::Dataset;
+
+/// Numbers of records of the unseen chip.
+pub const RECORDS: [usize; 4] = [0, 3, 10, 30];
+/// Draws of each number of records.
+pub const DRAWS: u64 = 20;
+
+/// Errors by unseen chip, method and number of records.
+pub struct FewShot {
+    /// Names of the methods, the model first.
+    pub methods: Vec<String>,
+    /// Names of the chips, with their numbers of records.
+    pub devices: Vec<(String, usize)>,
+    /// MAPE, percent, by chip, method, place in [`RECORDS`] and member; the mean over draws.
+    mape: Vec<Vec<Vec<Vec<f64>>>>,
+}
+
+impl FewShot {
+    /// From what the methods predict for the held-out records.
+    pub fn new(data: &Dataset, held_out: &[EnsemblePrediction], methods: &[Method]) -> Self {
+        let mut devices: BTreeMap<&str, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+        for (place, p) in held_out.iter().enumerate() {
+            let platform = data.records[p.record].platform;
+            let device = data.platforms[platform].device.as_str();
+            devices.entry(device).or_default().entry(platform).or_default().push(place);
+        }
+        let errors = |platforms: &BTreeMap<usize, Vec<usize>>, member: &[f64], n: usize| {
+            // Without records there is nothing to draw.
+            let draws = if n == 0 { 1 } else { DRAWS };
+            let each = (0..draws).map(|draw| {
+                let (mut sum, mut count) = (0.0, 0usize);
+                for (&platform, places) in platforms {
+                    let ln_ratio = |i: usize| held_out[places[i]].ln_measured - member[places[i]];
+                    let drawn = drawn(places.len(), n, platform, draw);
+                    let level = calibrated_level(&drawn.iter().map(|&i| ln_ratio(i)).collect::<Vec<_>>());
+                    let rest = (0..places.len()).filter(|i| drawn.binary_search(i).is_err());
+                    for i in rest {
+                        sum += ((level - ln_ratio(i)).exp() - 1.0).abs();
+                        count += 1;
+                    }
+                }
+                100.0 * sum / count as f64
+            });
+            each.sum::<f64>() / draws as f64
+        };
+        let of_device = |platforms: &BTreeMap<usize, Vec<usize>>| {
+            let of_method = |method: &Method| {
+                let with = |n: usize| method.members.iter().map(|m| errors(platforms, m, n)).collect();
+                RECORDS.map(with).to_vec()
+            };
+            methods.iter().map(of_method).collect()
+        };
+        FewShot {
+            methods: methods.iter().map(|m| m.name.clone()).collect(),
+            devices: devices
+                .iter()
+                .map(|(name, platforms)| ((*name).to_owned(), platforms.values().map(Vec::len).sum()))
+                .collect(),
+            mape: devices.values().map(of_device).collect(),
+        }
+    }
+
+    /// MAPE of a method on a chip, percent: one figure a member.
+    pub fn of(&self, device: usize, method: usize, records: usize) -> &[f64] {
+        &self.mape[device][method][records]
+    }
+
+    /// The median chip's and the mean chip's MAPE of a method, percent: one pair a member.
+    pub fn over_devices(&self, method: usize, records: usize) -> Vec<(f64, f64)> {
+        let members = self.mape.first().map_or(0, |d| d[method][records].len());
+        let of_member = |member: usize| {
+            let mut all: Vec<f64> = self.mape.iter().map(|d| d[method][records][member]).collect();
+            all.sort_by(f64::total_cmp);
+            let middle = all.len() / 2;
+            let median = if all.len() % 2 == 1 { all[middle] } else { (all[middle - 1] + all[middle]) / 2.0 };
+            (median, all.iter().sum::<f64>() / all.len() as f64)
+        };
+        (0..members).map(of_member).collect()
+    }
+}
+
+/// `n` of `of` places, ascending; always at least one is left.
+fn drawn(of: usize, n: usize, platform: usize, draw: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(platform as u64);
+    rng.set_stream(draw);
+    let mut drawn = index::sample(&mut rng, of, n.min(of - 1)).into_vec();
+    drawn.sort_unstable();
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synthetic;
+
+    /// Predictions that are all low by the same factor are put right by a few records; noise stays.
+    #[test]
+    fn a_level_is_put_right_and_noise_is_not() {
+        let data = synthetic::dataset();
+        let held_out: Vec<EnsemblePrediction> = (0..data.records.len())
+            .map(|record| {
+                let ln = data.records[record].latency_s.ln();
+                EnsemblePrediction { record, fold: 0, ln_predicted: ln, spread: 0.0, ln_measured: ln }
+            })
+            .collect();
+        let off = |noise: f64| -> Vec<f64> {
+            let sign = |i: usize| if i % 2 == 0 { noise } else { -noise };
+            held_out.iter().enumerate().map(|(i, p)| p.ln_measured - 2f64.ln() + sign(i)).collect()
+        };
+        let methods = [off(0.0), off(0.3)].map(|member| Method { name: "m".into(), members: vec![member] });
+        let few = FewShot::new(&data, &held_out, &methods);
+        assert_eq!(few.devices, [("rtx3090".to_owned(), 12), ("rtx4090".to_owned(), 12)]);
+        assert!((few.of(0, 0, 0)[0] - 50.0).abs() < 1e-9, "half of the time is an error of 50 %");
+        // Ten records leave a few percent of the shrinkage.
+        assert!(few.of(0, 0, 2)[0] < 2.0, "{:?}", few.of(0, 0, 2));
+        assert!(few.of(0, 1, 2)[0] > 20.0, "{:?}", few.of(0, 1, 2));
+        assert_eq!(few.over_devices(0, 0).len(), 1);
+        assert_eq!(drawn(5, 30, 0, 0).len(), 4);
+        assert_ne!(drawn(100, 3, 0, 0), drawn(100, 3, 0, 1));
+    }
+}

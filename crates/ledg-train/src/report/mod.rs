@@ -1,0 +1,76 @@
+//! `ledg-train report`: the pages of `docs/results`: tables and plots of each experiment, a line a run, and an index.
+//!
+//! **Invariant:** a page is written from finished runs; what is on the pages of other experiments stays.
+
+mod index;
+mod pages;
+mod plots;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::config::Experiment;
+use crate::evaluate::Evaluation;
+use crate::{files, run};
+
+/// Writes the pages of experiments, those of `folder` whose runs are finished if none is named, then the index.
+///
+/// # Errors
+/// When a named experiment has a run that is not finished or was made with other settings, and when there is nothing to
+/// report.
+pub fn write(named: &[PathBuf], folder: &Path, runs: &Path, output: &Path) -> Result<()> {
+    let configs = if named.is_empty() { finished(folder, runs)? } else { named.to_vec() };
+    if configs.is_empty() {
+        bail!("{}: no experiment's runs are finished under {}", folder.display(), runs.display());
+    }
+    let mut lines = index::read(output)?;
+    for config in &configs {
+        eprintln!("{}", config.display());
+        let evaluation = Evaluation::new(config, None, runs).with_context(|| format!("{}", config.display()))?;
+        let name = evaluation.experiment.name.clone();
+        let plots = pages::plots(&evaluation).with_context(|| format!("{name}: plots"))?;
+        let mut shown = Vec::new();
+        for plot in &plots {
+            let path = format!("plots/{name}-{}.svg", plot.name);
+            files::write(&output.join(&path), plot.svg.as_bytes())?;
+            shown.push((plot.title.clone(), path));
+        }
+        let text = evaluation.markdown("report", &shown)?;
+        files::write(&output.join(format!("{name}.md")), text.as_bytes())?;
+        index::replace(&mut lines, &evaluation);
+    }
+    index::write(output, &lines, folder)
+}
+
+/// The experiments of a folder whose runs are all finished; the others are named on standard error.
+fn finished(folder: &Path, runs: &Path) -> Result<Vec<PathBuf>> {
+    let mut configs = Vec::new();
+    for config in experiment_files(folder)? {
+        let experiment = Experiment::load(&config)?;
+        let all = experiment.expanded()?;
+        let is_done = |e: &Experiment| {
+            e.runs().iter().all(|&(seed, fold)| run::dir(runs, e, seed, fold).join("result.json").exists())
+        };
+        if all.iter().all(is_done) {
+            configs.push(config);
+        } else {
+            eprintln!("{}: has runs that are not finished, left out", config.display());
+        }
+    }
+    Ok(configs)
+}
+
+/// The experiment files of a folder, by name.
+fn experiment_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let context = || format!("{}: cannot be read", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
