@@ -227,7 +227,7 @@ impl<'a> Replay<'a> {
             "sample_categorical" => {
                 let place = it.get("decision").and_then(|v| self.number(v)).unwrap_or(0.0) as usize;
                 let value = self.numbers_of(it, "candidates").get(place).copied().flatten().unwrap_or(0.0);
-                it.outputs.iter().for_each(|o| drop(self.names.insert(o, Meaning::Number(value, node))));
+                self.names.extend(it.outputs.iter().map(|&o| (o, Meaning::Number(value, node))));
                 numbers.log(at::VALUE, value);
             }
             "sample_compute_location" => self.sample_location(it, named, node, numbers),

@@ -50,9 +50,9 @@ def check_tasks() -> None:
 def check_model() -> None:
     ctx = context("matmul", (64, 64, 64))
     some = candidates(ctx, 6)
-    model = LedgCostModel(seed=3)
+    model = LedgCostModel(None, seed=3)
     first = model.predict(ctx, some)
-    assert first.shape == (len(some),) and np.array_equal(LedgCostModel(seed=3).predict(ctx, some), first)
+    assert first.shape == (len(some),) and np.array_equal(LedgCostModel(None, seed=3).predict(ctx, some), first)
     model.update(ctx, [], [])  # zero records
     model.update(ctx, some[:2], [Result(None, "build failed"), Result(None, "timeout")])
     assert np.isfinite(model.predict(ctx, some)).all(), "failures alone teach nothing and break nothing"
@@ -64,7 +64,7 @@ def check_model() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model")
         model.save(path)
-        other = LedgCostModel()
+        other = LedgCostModel(None)
         other.load(path)
         assert np.array_equal(other.predict(ctx, some), scores)
         assert other.jsonl() == model.jsonl()

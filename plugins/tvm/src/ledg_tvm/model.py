@@ -19,6 +19,8 @@ from ._task import task_json
 
 logger = logging.getLogger("ledg_tvm")
 
+# The model that ships with this package, pretrained on records of many tasks.
+PRETRAINED = os.path.join(os.path.dirname(__file__), "schedules.ledg")
 # Measured candidates of other tasks that an update also sees, the latest of them.
 OTHERS = 256
 # Retrain when this share of candidates is new.
@@ -47,11 +49,11 @@ def runs_of(result: Any) -> Optional[list[float]]:
 class LedgCostModel(PyCostModel):
     """ledg's schedule model for MetaSchedule.
 
-    `path` is a pretrained model; without one it starts from nothing, gives random scores until its first update, and says so. `seed`
-    decides those scores and the initial weights.
+    `path` is a pretrained model, the one that ships unless told otherwise; with None it starts from nothing, gives random scores until
+    its first update, and says so. `seed` decides those scores and the initial weights.
     """
 
-    def __init__(self, path: Optional[str] = None, seed: int = 0) -> None:
+    def __init__(self, path: Optional[str] = PRETRAINED, seed: int = 0) -> None:
         super().__init__()
         self.base = ScheduleModel.load(os.fspath(path)) if path else ScheduleModel.untrained(seed)
         self.model = self.base

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import tempfile
 from typing import Any, Optional, Union
 
@@ -21,12 +23,13 @@ def builder() -> Any:
     return ms.builder.LocalBuilder(max_workers=1, timeout_sec=120.0)
 
 
-def runner(repeat: int = 3, min_repeat_ms: int = 20) -> Any:
-    """A runner in a process of its own."""
+def runner(repeat: int = 3, min_repeat_ms: int = 20, core: Optional[int] = None) -> Any:
+    """A runner in a process of its own, on one core if it is told which."""
     config = ms.runner.EvaluatorConfig(
         number=1, repeat=repeat, min_repeat_ms=min_repeat_ms, enable_cpu_cache_flush=False
     )
-    return ms.runner.LocalRunner(timeout_sec=30.0, evaluator_config=config)
+    initializer = None if core is None else functools.partial(os.sched_setaffinity, 0, {core})
+    return ms.runner.LocalRunner(timeout_sec=30.0, evaluator_config=config, initializer=initializer)
 
 
 def tune(
@@ -41,7 +44,7 @@ def tune(
 ) -> Any:
     """Tunes a function, or all operators of a relax module; the database of what was measured comes back.
 
-    `cost_model` is a `LedgCostModel`, one of TVM's names ("xgb", "random"), or None for an untrained `LedgCostModel`.
+    `cost_model` is a `LedgCostModel`, one of TVM's names ("xgb", "random"), or None for the `LedgCostModel` that ships.
     """
     target = target or this_cpu()
     cost_model = cost_model if cost_model is not None else LedgCostModel(seed=seed)
