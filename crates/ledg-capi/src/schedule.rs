@@ -63,8 +63,8 @@ pub unsafe extern "C" fn ledg_schedule_model_save(
 /// and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_model_records(model: *const ledg_schedule_model) -> u64 {
-    // SAFETY: NULL or a live model, by the contract of handles.
     guard::value(0, || {
+        // SAFETY: NULL or a live model, by the contract of handles.
         unsafe { model.as_ref() }.map_or(0, |m| {
             let provenance = &m.model.header().provenance;
             (provenance.records + provenance.updated_with) as u64

@@ -16,7 +16,7 @@ import platform
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 import tvm
 from tvm.ir.utils import derived_object
@@ -25,7 +25,7 @@ from tvm.s_tir.meta_schedule.cost_model import PyCostModel
 
 from ._task import task_json
 from .model import record, runs_of
-from .tuning import builder, runner, this_cpu
+from .tuning import InProcessBuilder, runner, this_cpu
 from .workloads import COLLECTED, HELD_OUT, name_of, operator
 
 
@@ -71,7 +71,7 @@ def write(path: str, lines: list[str]) -> None:
     os.replace(temporary, path)
 
 
-def measure(kind: str, shape: tuple[int, ...], count: int, seed: int, core: Optional[int]) -> list[str]:
+def measure(kind: str, shape: tuple[int, ...], count: int, seed: int, on: Any) -> list[str]:
     """Candidates of one task, measured: the first half at random, the second evolved under a model of the first."""
     recorder = Recorder(_inner(seed), name_of(kind, shape))
     with tempfile.TemporaryDirectory() as folder:
@@ -81,8 +81,8 @@ def measure(kind: str, shape: tuple[int, ...], count: int, seed: int, core: Opti
             work_dir=folder,
             max_trials_global=count,
             num_trials_per_iter=max(8, count // 2),
-            builder=builder(),
-            runner=runner(repeat=3, min_repeat_ms=20, core=core),
+            builder=InProcessBuilder(),
+            runner=on,
             # A small population: what is wanted is a variety of schedules, not the best.
             strategy=ms.search_strategy.EvolutionarySearch(population_size=128, genetic_num_iters=3),
             cost_model=recorder,
@@ -129,13 +129,13 @@ class Task:
     def have(self) -> int:
         return sum('"trace"' in line for line in self.lines)
 
-    def grow(self, count: int, core: Optional[int]) -> list[str]:
+    def grow(self, count: int, on: Any) -> list[str]:
         """Measures more candidates and writes the file."""
         if not self.lines:
             task = json.loads(task_json(tvm.IRModule({"main": operator(self.kind, self.shape)}), self.name))
             line = {"version": 1, "task": task, "target": machine()}
             self.lines = [json.dumps(line, separators=(",", ":"))]
-        new = measure(self.kind, self.shape, min(count, self.wanted - self.have), 1 + self.have, core)
+        new = measure(self.kind, self.shape, min(count, self.wanted - self.have), 1 + self.have, on)
         if not new:  # a space that is exhausted, or a task that TVM cannot schedule
             raise SystemExit(f"{self.name}: nothing was measured; take it out of workloads.COLLECTED")
         self.lines = self.lines + new
@@ -164,7 +164,7 @@ def main() -> None:
     args = parser.parse_args()
     os.environ["TVM_NUM_THREADS"] = "1"
     os.makedirs(args.output, exist_ok=True)
-    core = args.core if args.core >= 0 else None
+    on = runner(repeat=3, min_repeat_ms=20, core=args.core if args.core >= 0 else None)
     all_tasks = tasks(args.output, args.candidates, args.held_out)
     begin = time.monotonic()
     while incomplete := [t for t in all_tasks if t.have < t.wanted]:
@@ -173,7 +173,7 @@ def main() -> None:
         if spent > args.minutes:
             print(f"stopped after {spent:.1f} minutes; {len(incomplete)} tasks are incomplete, {task.name} the most")
             return
-        new = task.grow(args.round, core)
+        new = task.grow(args.round, on)
         failed = sum('"failed"' in line for line in new)
         print(f"{spent:5.1f} min  {task.name}: {task.have} candidates, {failed} of {len(new)} new ones failed", flush=True)
     print("every task is complete")

@@ -8,7 +8,10 @@ import tempfile
 from typing import Any, Optional, Union
 
 import tvm
+from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.meta_schedule.builder import PyBuilder
+from tvm.s_tir.meta_schedule.builder.local_builder import default_build, default_export
 
 from .model import LedgCostModel
 
@@ -21,6 +24,22 @@ def this_cpu(cores: int = 1) -> Any:
 def builder() -> Any:
     """A builder whose first build may take as long as its worker's start does."""
     return ms.builder.LocalBuilder(max_workers=1, timeout_sec=120.0)
+
+
+@derived_object
+class InProcessBuilder(PyBuilder):
+    """Builds in this process: TVM's LocalBuilder starts a worker for every batch, which takes longer than the batch. A build that
+    crashes takes the process with it, so this is for work that goes on where it stopped."""
+
+    def build(self, build_inputs: list[Any]) -> list[Any]:
+        return [self._one(each) for each in build_inputs]
+
+    @staticmethod
+    def _one(each: Any) -> Any:
+        try:
+            return ms.builder.BuilderResult(default_export(default_build(each.mod, each.target, None)), None)
+        except Exception as e:  # what TVM raises for a schedule that it cannot build has no common class
+            return ms.builder.BuilderResult(None, str(e)[:200])
 
 
 def runner(repeat: int = 3, min_repeat_ms: int = 20, core: Optional[int] = None) -> Any:
