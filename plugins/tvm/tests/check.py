@@ -17,8 +17,11 @@ import numpy as np
 from ledg_tvm import LedgCostModel, task_of
 from ledg_tvm._abi import LedgError, ScheduleModel
 from ledg_tvm._task import task_json
+from ledg_tvm.compare import expected_of_random, figures_of
 from ledg_tvm.model import record
+from ledg_tvm.replay import apply_trace, context_of
 from ledg_tvm.workloads import COLLECTED, operator
+from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.runner import RunnerResult as Result
 
@@ -92,8 +95,36 @@ def check_abi() -> None:
     assert graph["version"] == 1 and len(graph["nodes"]) > 10
 
 
+def check_replay() -> None:
+    mod = operator("conv", (1, 8, 8, 4, 8, 3, 1, 1))
+    ctx = context_of(mod, tvm.target.Target({"kind": "llvm", "num-cores": 1}), "t")
+    for candidate in candidates(ctx, 2):
+        schedule = Schedule(mod)
+        apply_trace(schedule, str(candidate.sch.trace))
+        assert str(schedule.trace) == str(candidate.sch.trace)
+        tvm.ir.assert_structural_equal(schedule.mod, candidate.sch.mod)
+    head = "def apply_trace(sch):\n  "
+    for text in ("import os", "open('x')", "sch.mod.show()", "sch.__class__()", "[x for x in sch]", "(lambda: 1)()"):
+        try:
+            apply_trace(Schedule(mod), head + text)
+        except ValueError as e:
+            assert str(e).startswith("a trace "), e
+        else:
+            raise AssertionError(f"ran {text!r}")
+
+
+def check_figures() -> None:
+    merits = np.array([0.5, 1.0, 0.0])
+    assert figures_of(np.array([3.0, 2.0, 1.0]), merits) == (0.5, 1.0, 2 / 3)
+    # Ten candidates, five drawn: the best is among them half of the time.
+    top1, top5, _ = expected_of_random(np.array([1.0] + [0.0] * 9))
+    assert abs(top1 - 0.1) < 1e-12 and abs(top5 - 0.5) < 1e-12
+
+
 if __name__ == "__main__":
     check_tasks()
+    check_replay()
+    check_figures()
     check_model()
     check_abi()
     print("plugins/tvm: all checks passed")
