@@ -11,11 +11,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
+use ledg_cost_model::CostModelError;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::predictor::{Attention, ScoreConfig};
 use ledg_cost_model::ranking::{
-    FitOptions, Prepared, ScheduleModel, ScheduleProvenance, ScheduleRecords, fit as learn, merits,
+    FitOptions, Prepared, ScheduleModel, ScheduleProvenance, ScheduleRecords, TaskExamples, fit as learn, merits,
 };
 use ledg_cost_model::schedule::N_NUMBERS;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ use crate::files;
 
 /// Bytes that a file of records may unpack to.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// A member's weights, in the folder of its run.
+const WEIGHTS: &str = "best.safetensors";
 
 /// A configuration of schedule training.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,12 +106,18 @@ pub fn is_config(path: &Path) -> bool {
     text.parse::<toml::Table>().is_ok_and(|t| t.contains_key("schedules"))
 }
 
+/// Name of a configuration.
+///
+/// # Errors
+/// A file that is none.
+#[cfg(test)]
+pub fn name(path: &Path) -> Result<String> {
+    Ok(Config::load(path)?.name)
+}
+
 /// Trains what is not trained yet, and bundles.
 pub fn fit(path: &Path, runs: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
-    ensure!(!config.seeds.is_empty(), "{}: `seeds` is empty", path.display());
-    ensure!(config.train.validate_every > 0, "{}: `train.validate_every` must be at least 1", path.display());
+    let config = Config::load(path)?;
     let data = Split::load(&config.schedules)?;
     eprintln!(
         "{} tasks to train on, {} to validate, {} to test; {} candidates",
@@ -120,57 +130,16 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
     let prepared = Prepared::new(&data.train, &SentenceTable::build(&encoder, &[])?)?;
     let scorer = config.scorer(encoder.dim());
     let examples = prepared.examples(&scorer)?;
+    let training = Training { config: &config, data: &data, prepared: &prepared, scorer: &scorer, examples: &examples };
     let folder = runs.join(&config.name);
-    let mut members = Vec::new();
-    let mut chosen = BTreeMap::new();
+    let (mut members, mut chosen) = (Vec::new(), BTreeMap::new());
     for &seed in &config.seeds {
         let dir = folder.join(format!("seed-{seed}"));
-        let (weights, result) = (dir.join("best.safetensors"), dir.join("result.json"));
-        let own = toml::to_string(&config)?;
-        if result.exists() {
-            let found: RunResult = files::read_json(&result)?;
-            ensure!(found.config == own, "{}: made with another configuration; remove it or rename", result.display());
-        } else {
-            let options = config.options(seed);
-            let mut best: Option<(usize, Option<Figures>)> = None;
-            let every = config.train.validate_every;
-            learn(&scorer, &examples, None, &options, &mut |epoch, loss, averages| {
-                if !epoch.is_multiple_of(every) && epoch != options.epochs {
-                    return Ok(());
-                }
-                let model = ScheduleModel::from_members(
-                    scorer.clone(),
-                    prepared.numbers.clone(),
-                    vec![averages.clone()],
-                    prepared.table.clone(),
-                    provenance(&data.train),
-                )?;
-                let figures = figures(&model, &data.validation)?;
-                eprintln!("seed {seed} epoch {epoch}: loss {loss:.4} validation {figures:?}");
-                let better = match (&best, &figures) {
-                    (Some((_, Some(old))), Some(new)) => new.pairwise > old.pairwise,
-                    _ => true,
-                };
-                if better {
-                    best = Some((epoch, figures));
-                    files::write_tensors(&weights, averages, None).map_err(|e| {
-                        ledg_cost_model::CostModelError::Bundle {
-                            origin: weights.display().to_string(),
-                            why: e.to_string(),
-                        }
-                    })?;
-                }
-                Ok(())
-            })?;
-            let (epoch, validation) = best.context("no epoch was looked at")?;
-            files::write_json(&result, &RunResult { config: own, epoch, validation })?;
-        }
-        let found: RunResult = files::read_json(&result)?;
-        if let Some(v) = found.validation {
+        if let Some(v) = training.one_seed(seed, &dir)? {
             chosen.insert(format!("seed {seed}, validation tasks, pairwise accuracy"), v.pairwise);
             chosen.insert(format!("seed {seed}, validation tasks, top-1"), v.top1);
         }
-        members.push(candle_core::safetensors::load(&weights, &Device::Cpu)?.into_iter().collect());
+        members.push(candle_core::safetensors::load(dir.join(WEIGHTS), &Device::Cpu)?.into_iter().collect());
     }
     let provenance = ScheduleProvenance {
         experiment: toml::to_string(&config)?,
@@ -186,6 +155,9 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
     let output = folder.join("schedules.ledg");
     model.save(&output)?;
     println!("{}: {} members", output.display(), config.seeds.len());
+    if let Some(f) = figures(&model, &data.validation)? {
+        println!("validation tasks: pairwise {:.3}, top-1 {:.3}, top-5 {:.3}", f.pairwise, f.top1, f.top5);
+    }
     match figures(&model, &data.test)? {
         Some(f) => println!("test tasks: pairwise {:.3}, top-1 {:.3}, top-5 {:.3}", f.pairwise, f.top1, f.top5),
         None => println!("no test tasks"),
@@ -193,7 +165,75 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What the runs of all seeds share.
+struct Training<'a> {
+    config: &'a Config,
+    data: &'a Split,
+    prepared: &'a Prepared,
+    scorer: &'a ScoreConfig,
+    examples: &'a [TaskExamples],
+}
+
+impl Training<'_> {
+    /// Trains one member unless that was done; its weights are in the folder, its figures on the validation tasks come back.
+    fn one_seed(&self, seed: u64, dir: &Path) -> Result<Option<Figures>> {
+        let (weights, result) = (dir.join(WEIGHTS), dir.join("result.json"));
+        let own = toml::to_string(self.config)?;
+        if result.exists() {
+            let found: RunResult = files::read_json(&result)?;
+            ensure!(found.config == own, "{}: made with another configuration; remove it or rename", result.display());
+            return Ok(found.validation);
+        }
+        let options = self.config.options(seed);
+        let mut best: Option<(usize, Option<Figures>)> = None;
+        let every = self.config.train.validate_every;
+        learn(self.scorer, self.examples, None, &options, &mut |epoch, loss, averages| {
+            if !epoch.is_multiple_of(every) && epoch != options.epochs {
+                return Ok(());
+            }
+            let figures = figures(&self.model(averages)?, &self.data.validation)?;
+            eprintln!("seed {seed} epoch {epoch}: loss {loss:.4} validation {figures:?}");
+            let better = match (&best, &figures) {
+                (Some((_, Some(old))), Some(new)) => new.pairwise > old.pairwise,
+                _ => true,
+            };
+            if better {
+                best = Some((epoch, figures));
+                files::write_tensors(&weights, averages, None).map_err(|e| CostModelError::Bundle {
+                    origin: weights.display().to_string(),
+                    why: e.to_string(),
+                })?;
+            }
+            Ok(())
+        })?;
+        let (epoch, validation) = best.context("no epoch was looked at")?;
+        files::write_json(&result, &RunResult { config: own, epoch, validation })?;
+        Ok(validation)
+    }
+
+    /// A model of one member's weights.
+    fn model(&self, member: &BTreeMap<String, Tensor>) -> ledg_cost_model::Result<ScheduleModel> {
+        let (numbers, table) = (self.prepared.numbers.clone(), self.prepared.table.clone());
+        ScheduleModel::from_members(
+            self.scorer.clone(),
+            numbers,
+            vec![member.clone()],
+            table,
+            provenance(&self.data.train),
+        )
+    }
+}
+
 impl Config {
+    /// Reads and checks a file.
+    fn load(path: &Path) -> Result<Config> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        ensure!(!config.seeds.is_empty(), "{}: `seeds` is empty", path.display());
+        ensure!(config.train.validate_every > 0, "{}: `train.validate_every` must be at least 1", path.display());
+        Ok(config)
+    }
+
     fn scorer(&self, sentence_dim: usize) -> ScoreConfig {
         let a = &self.scorer;
         ScoreConfig {
