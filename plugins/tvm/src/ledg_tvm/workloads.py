@@ -80,7 +80,6 @@ COLLECTED: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("softmax", (256, 1000)),
     ("softmax", (1024, 196)),
     ("softmax", (768, 64)),
-    ("softmax", (16, 4096)),
     ("norm", (1, 256, 256)),
     ("norm", (8, 64, 128)),
     ("norm", (64, 32, 96)),
