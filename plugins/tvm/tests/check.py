@@ -73,6 +73,16 @@ def check_model() -> None:
         assert other.jsonl() == model.jsonl()
 
 
+def check_shipped() -> None:
+    ctx = context("depthwise", (1, 8, 8, 16, 3, 1, 1))
+    some = candidates(ctx, 4)
+    model = LedgCostModel()
+    assert model.model.records > 1000
+    scores = model.predict(ctx, some)
+    assert np.isfinite(scores).all() and len(set(scores)) > 1
+    assert np.array_equal(LedgCostModel(seed=5).predict(ctx, some), scores), "a seed does not matter before an update"
+
+
 def check_abi() -> None:
     ctx = context("softmax", (16, 32))
     task = task_json(ctx.mod, "softmax")
@@ -126,5 +136,6 @@ if __name__ == "__main__":
     check_replay()
     check_figures()
     check_model()
+    check_shipped()
     check_abi()
     print("plugins/tvm: all checks passed")
