@@ -180,12 +180,12 @@
 #define LEDG_CAP_DELTA (1 << 3)
 
 /**
- * Capability: training on records as they come. Reserved; this version does not have it.
+ * Capability: training on records as they come, since ABI 1.1: `ledg_model_update`, of schedule models.
  */
 #define LEDG_CAP_UPDATE (1 << 4)
 
 /**
- * Capability: schedules. Reserved; this version does not have it.
+ * Capability: ranking schedules, since ABI 1.1. The library has the functions `ledg_schedule_*`, whatever the model.
  */
 #define LEDG_CAP_SCHEDULES (1 << 5)
 
@@ -442,6 +442,12 @@ typedef struct ledg_records ledg_records;
  * only read any number of threads may use it; adding needs it for one thread alone.
  */
 typedef struct ledg_registry ledg_registry;
+
+/**
+ * A model that ranks schedules of one task. Immutable: any number of threads may use it at once. Updates give a new one.
+ * A library whose models have `LEDG_CAP_SCHEDULES` has these functions. Since ABI 1.1.
+ */
+typedef struct ledg_schedule_model ledg_schedule_model;
 
 /**
  * A graph on fixed platforms, with all that a model has worked out about it, so that a candidate costs what its edits can
@@ -1494,6 +1500,74 @@ ledg_status ledg_session_graph(const struct ledg_session *session,
  * Frees a session. NULL is fine.
  */
 void ledg_session_free(struct ledg_session *session);
+
+/**
+ * Makes a model that has learned nothing: it refuses to score until `ledg_model_update` gave it something to learn from.
+ * `seed` decides its initial weights. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+ */
+ledg_status ledg_schedule_model_new(uint64_t seed,
+                                    struct ledg_schedule_model **out,
+                                    struct ledg_error **err);
+
+/**
+ * Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
+ * refused. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+ */
+ledg_status ledg_schedule_model_load(struct ledg_str path,
+                                     struct ledg_schedule_model **out,
+                                     struct ledg_error **err);
+
+/**
+ * Saves a schedule model, what it learned by updates included. The file appears complete or not at all.
+ */
+ledg_status ledg_schedule_model_save(const struct ledg_schedule_model *model,
+                                     struct ledg_str path,
+                                     struct ledg_error **err);
+
+/**
+ * Number of measured candidates that a model has learned from, in pretraining and by its update; 0 for one that refuses to score,
+ * and for NULL.
+ */
+uint64_t ledg_schedule_model_records(const struct ledg_schedule_model *model);
+
+/**
+ * Frees a schedule model. NULL is fine.
+ */
+void ledg_schedule_model_free(struct ledg_schedule_model *model);
+
+/**
+ * Scores `n` candidates of one task, larger is better; scores of different tasks do not compare. `task` is JSON (see
+ * `plugins/tvm`), each of `traces` is a trace as TVM prints it. A candidate whose trace is none fails alone: its score is NaN and
+ * its status, in `status` unless that is NULL, says why. `scores` has room for `n` numbers. Nothing is written if the call fails.
+ */
+ledg_status ledg_schedule_score(const struct ledg_schedule_model *model,
+                                struct ledg_str task,
+                                const struct ledg_str *traces,
+                                size_t n,
+                                double *scores,
+                                ledg_status *status,
+                                struct ledg_error **err);
+
+/**
+ * Gives a candidate as a graph, as JSON: its nodes with sentences and numbers, and its edges. The caller owns `*out`; free it
+ * with `ledg_string_free`.
+ */
+ledg_status ledg_schedule_graph(const struct ledg_schedule_model *model,
+                                struct ledg_str task,
+                                struct ledg_str trace,
+                                struct ledg_string **out,
+                                struct ledg_error **err);
+
+/**
+ * Gives a new model that has also learned from measured candidates: JSON lines (see `plugins/tvm`), failed ones included. Give the
+ * records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
+ * seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
+ * the given model stays as it is. Since ABI 1.1.
+ */
+ledg_status ledg_model_update(const struct ledg_schedule_model *model,
+                              struct ledg_str records,
+                              struct ledg_schedule_model **out,
+                              struct ledg_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

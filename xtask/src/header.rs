@@ -24,9 +24,9 @@ pub fn generate(root: &Path) -> anyhow::Result<String> {
 }
 
 /// In the header's order: what a reader needs first comes first.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "version", "status", "text", "error", "log", "cancel", "hardware", "model", "graph", "builder", "predict", "nodes",
-    "explain", "records", "session",
+    "explain", "records", "session", "schedule",
 ];
 
 /// Fails when the header is not what it should be.

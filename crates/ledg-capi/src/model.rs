@@ -23,9 +23,9 @@ pub const LEDG_CAP_CALIBRATE: u64 = 1 << 2;
 /// Capability: sessions that cost local edits of a graph, since ABI 1.1. A model with another readout than the default's does
 /// not have it.
 pub const LEDG_CAP_DELTA: u64 = 1 << 3;
-/// Capability: training on records as they come. Reserved; this version does not have it.
+/// Capability: training on records as they come, since ABI 1.1: `ledg_model_update`, of schedule models.
 pub const LEDG_CAP_UPDATE: u64 = 1 << 4;
-/// Capability: schedules. Reserved; this version does not have it.
+/// Capability: ranking schedules, since ABI 1.1. The library has the functions `ledg_schedule_*`, whatever the model.
 pub const LEDG_CAP_SCHEDULES: u64 = 1 << 5;
 
 /// A cost model. Immutable: any number of threads may use it at once, without locks. Calibration and plugins give a new
@@ -172,7 +172,7 @@ fn describe(model: &ledg_model) -> Result<ledg_model_info> {
     };
     Ok(ledg_model_info {
         struct_size: size_of::<ledg_model_info>(),
-        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | by_readout,
+        capabilities: LEDG_CAP_PREDICT | LEDG_CAP_CALIBRATE | LEDG_CAP_UPDATE | LEDG_CAP_SCHEDULES | by_readout,
         members: header.members as u64,
         graphs: header.provenance.graphs as u64,
         records: header.provenance.records as u64,

@@ -7,6 +7,7 @@ use ledg_cost_model::encoder::EncoderError;
 use ledg_cost_model::graph::GraphError;
 use ledg_cost_model::onnx::OnnxError;
 use ledg_cost_model::predictor::PredictorError;
+use ledg_cost_model::schedule::ScheduleError;
 use ledg_cost_model::template::TemplateError;
 use ledg_cost_model::template::hardware::HardwareError;
 
@@ -126,6 +127,8 @@ impl From<CostModelError> for Failure {
             CostModelError::Onnx(e) => onnx_code(e),
             CostModelError::Template(e) => template_code(e),
             CostModelError::Hardware(e) => hardware_code(e),
+            CostModelError::Schedule(e) => schedule_code(e),
+            CostModelError::Untrained => LEDG_E_MODEL,
             CostModelError::MissingFigure { .. } => LEDG_E_HARDWARE,
             CostModelError::Encoder(e) => encoder_code(e),
             CostModelError::Predictor(e) => predictor_code(e),
@@ -213,6 +216,15 @@ fn onnx_code(error: &OnnxError) -> ledg_status {
         OnnxError::TooLarge { .. } => LEDG_E_LIMIT,
         OnnxError::UnboundDims { .. } | OnnxError::NoSuchDim { .. } => LEDG_E_SYMBOL,
         OnnxError::Cycle { .. } => LEDG_E_GRAPH,
+        _ => LEDG_E_PARSE,
+    }
+}
+
+fn schedule_code(error: &ScheduleError) -> ledg_status {
+    match error {
+        ScheduleError::Limit { .. } => LEDG_E_LIMIT,
+        ScheduleError::UnknownPrimitive { .. } => LEDG_E_UNKNOWN_OP,
+        ScheduleError::Words { .. } => LEDG_E_TEMPLATE,
         _ => LEDG_E_PARSE,
     }
 }

@@ -24,6 +24,14 @@ pub enum CostModelError {
     /// From the predictor.
     #[error(transparent)]
     Predictor(#[from] ledg_predictor::PredictorError),
+    /// From a schedule.
+    #[error(transparent)]
+    Schedule(#[from] ledg_schedule::ScheduleError),
+    /// A schedule model that has learned from nothing yet was asked for scores.
+    #[error(
+        "the schedule model is untrained, and scores of random weights mean nothing: update it with measured records first"
+    )]
+    Untrained,
     /// A device's data sheet lacks a figure that the physical prior cannot do without.
     #[error(
         "hardware `{hardware}`: {field} is not stated, and no latency can be estimated without it: add it to the device's TOML file"

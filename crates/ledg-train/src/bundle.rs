@@ -144,6 +144,7 @@ fn known_sentences(data: &Dataset) -> Result<Vec<String>> {
     Ok(sentences.into_iter().collect())
 }
 
-fn today() -> String {
+/// The date, ISO 8601.
+pub fn today() -> String {
     jiff::ZonedDateTime::now().date().to_string()
 }

@@ -362,9 +362,12 @@ mod tests {
         let mut n = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let name = match crate::accuracy::is_config(&path) {
-                true => crate::accuracy::AccuracyExperiment::load(&path).unwrap().name,
-                false => Experiment::load(&path).unwrap().name,
+            let name = if crate::accuracy::is_config(&path) {
+                crate::accuracy::AccuracyExperiment::load(&path).unwrap().name
+            } else if crate::schedules::is_config(&path) {
+                crate::schedules::name(&path).unwrap()
+            } else {
+                Experiment::load(&path).unwrap().name
             };
             assert_eq!(Some(name.as_str()), path.file_stem().and_then(|s| s.to_str()));
             n += 1;

@@ -14,6 +14,7 @@ mod metrics;
 mod prepare;
 mod report;
 mod run;
+mod schedules;
 mod split;
 mod summary;
 mod trainer;
@@ -43,6 +44,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train every run (seed x fold) of an experiment; runs that are finished are skipped, a stopped one goes on.
+    ///
+    /// A configuration with a `[schedules]` table trains a schedule model, one seed after the other.
     ///
     /// A configuration with a `[sampling]` table predicts accuracies, one run a number of samples and seed.
     ///
@@ -158,6 +161,7 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     single_threaded_products()?;
     match cli.command {
+        Command::Fit { config, workers: _, runs } if schedules::is_config(&config) => schedules::fit(&config, &runs),
         Command::Fit { config, workers, runs } if accuracy::is_config(&config) => {
             accuracy::fit(&AccuracyExperiment::load(&config)?, workers, &runs)
         }

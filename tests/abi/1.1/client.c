@@ -16,6 +16,15 @@
 #pragma weak ledg_session_apply
 #pragma weak ledg_session_graph
 #pragma weak ledg_session_free
+#pragma weak ledg_registry_add_found
+#pragma weak ledg_schedule_model_new
+#pragma weak ledg_schedule_model_load
+#pragma weak ledg_schedule_model_save
+#pragma weak ledg_schedule_model_records
+#pragma weak ledg_schedule_model_free
+#pragma weak ledg_schedule_score
+#pragma weak ledg_schedule_graph
+#pragma weak ledg_model_update
 
 #define EXPECT(condition)                                                                                              \
     do {                                                                                                               \
@@ -252,6 +261,52 @@ static void on_log(void *user, int32_t level, ledg_str message) {
     ++*(int *)user;
 }
 
+/* A schedule model refuses to score until it learned, then ranks; a trace that is none fails alone. */
+static void schedules(const char *folder) {
+    const char *task = "{\"name\":\"t\",\"blocks\":[{\"name\":\"B\",\"axes\":[{\"extent\":64,\"reduce\":false}],\"flops\":1,"
+                       "\"accesses\":[{\"buffer\":\"A\",\"element_bytes\":4,\"write\":false,\"dims\":[[[0,1]]]},"
+                       "{\"buffer\":\"B\",\"element_bytes\":4,\"write\":true,\"dims\":[[[0,1]]]}]}]}";
+    ledg_schedule_model *untrained = NULL, *model = NULL, *loaded = NULL;
+    ledg_string *text = NULL;
+    ledg_error *error = NULL;
+    ledg_str traces[3];
+    ledg_status status[3] = {7, 7, 7};
+    double scores[3] = {7, 7, 7}, again[2];
+    char path[1024], records[2048];
+
+    traces[0] = str("b0 = sch.get_sblock(name='B')\nl1, = sch.get_loops(block=b0)\nsch.vectorize(loop=l1)");
+    traces[1] = str("b0 = sch.get_sblock(name='B')\nl1, = sch.get_loops(block=b0)\nsch.unroll(loop=l1)");
+    traces[2] = str("this is no trace");
+    OK(ledg_schedule_model_new(1, &untrained, &error));
+    EXPECT(ledg_schedule_model_records(untrained) == 0);
+    FAILS(LEDG_E_MODEL, ledg_schedule_score(untrained, str(task), traces, 2, scores, status, &error));
+    EXPECT(scores[0] == 7 && status[0] == 7);
+    sprintf(records,
+            "{\"version\":1,\"task\":%s}\n"
+            "{\"version\":1,\"of\":\"t\",\"trace\":\"b0 = sch.get_sblock(name='B')\\nl1, = sch.get_loops(block=b0)\\n"
+            "sch.vectorize(loop=l1)\",\"runs_s\":[1e-6,1.1e-6]}\n"
+            "{\"version\":1,\"of\":\"t\",\"trace\":\"b0 = sch.get_sblock(name='B')\\nl1, = sch.get_loops(block=b0)\\n"
+            "sch.unroll(loop=l1)\",\"failed\":\"timeout\"}\n",
+            task);
+    OK(ledg_model_update(untrained, str(records), &model, &error));
+    EXPECT(ledg_schedule_model_records(model) == 2);
+    OK(ledg_schedule_score(model, str(task), traces, 3, scores, status, &error));
+    EXPECT(status[0] == LEDG_OK && status[1] == LEDG_OK && status[2] != LEDG_OK && isnan(scores[2]));
+    EXPECT(scores[0] > scores[1]);
+    sprintf(path, "%s/schedules.ledg", folder);
+    OK(ledg_schedule_model_save(model, str(path), &error));
+    OK(ledg_schedule_model_load(str(path), &loaded, &error));
+    OK(ledg_schedule_score(loaded, str(task), traces, 2, again, NULL, &error));
+    EXPECT(again[0] == scores[0] && again[1] == scores[1]);
+    OK(ledg_schedule_graph(model, str(task), traces[0], &text, &error));
+    EXPECT(ledg_string_view(text).len > 10);
+    ledg_string_free(text);
+    ledg_schedule_model_free(untrained);
+    ledg_schedule_model_free(model);
+    ledg_schedule_model_free(loaded);
+    ledg_schedule_model_free(NULL);
+}
+
 int main(int argc, char **argv) {
     ledg_error *error = NULL;
     ledg_model *model = NULL, *calibrated = NULL, *loaded = NULL;
@@ -371,6 +426,8 @@ int main(int argc, char **argv) {
         messages = 0;
         edit(model, graph, hw);
         EXPECT(messages == 2);
+        EXPECT((info.capabilities & LEDG_CAP_SCHEDULES) != 0 && (info.capabilities & LEDG_CAP_UPDATE) != 0);
+        schedules(argv[1]);
     }
 
     /* Calibration gives a new model; it survives its file. */

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::config::Experiment;
 use crate::evaluate::Evaluation;
-use crate::{files, run};
+use crate::{accuracy, files, run, schedules};
 
 /// Writes the pages of experiments, those of `folder` whose runs are finished if none is named, then the index.
 ///
@@ -61,16 +61,29 @@ fn finished(folder: &Path, runs: &Path) -> Result<Vec<PathBuf>> {
     Ok(configs)
 }
 
-/// The experiment files of a folder, by name.
+/// The experiment files of a folder, by name; those of accuracies and of schedules have tables of their own.
 fn experiment_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let context = || format!("{}: cannot be read", folder.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(context)? {
         let path = entry.with_context(context)?.path();
-        if path.extension().is_some_and(|e| e == "toml") {
+        let is_other = accuracy::is_config(&path) || schedules::is_config(&path);
+        if path.extension().is_some_and(|e| e == "toml") && !is_other {
             found.push(path);
         }
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn experiments_of_other_kinds_are_left_out() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/experiments");
+        let files = experiment_files(&folder).unwrap();
+        assert!(files.len() >= 3 && files.iter().all(|f| Experiment::load(f).is_ok()));
+    }
 }

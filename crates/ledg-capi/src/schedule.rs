@@ -1,0 +1,172 @@
+//! Schedule models: ranking an auto-scheduler's candidates, and learning from what it measured.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ledg_cost_model::ranking::{ScheduleModel, ScheduleRecords, UpdateOptions};
+use ledg_cost_model::schedule::Task;
+
+use crate::error::ledg_error;
+use crate::guard;
+use crate::pointers::{check, free, handle, make, slice};
+use crate::status::{LEDG_E_INVALID, LEDG_OK, Result, fail, ledg_status};
+use crate::text::{ledg_str, ledg_string};
+
+/// A model that ranks schedules of one task. Immutable: any number of threads may use it at once. Updates give a new one.
+/// A library whose models have `LEDG_CAP_SCHEDULES` has these functions. Since ABI 1.1.
+#[allow(non_camel_case_types)]
+pub struct ledg_schedule_model {
+    model: Arc<ScheduleModel>,
+}
+
+/// Makes a model that has learned nothing: it refuses to score until `ledg_model_update` gave it something to learn from.
+/// `seed` decides its initial weights. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_model_new(
+    seed: u64,
+    out: *mut *mut ledg_schedule_model,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of `err`, and of `out` once it is checked.
+    unsafe { make(out, err, || Ok(ledg_schedule_model { model: Arc::new(ScheduleModel::untrained(None, seed)?) })) }
+}
+
+/// Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
+/// refused. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_model_load(
+    path: ledg_str,
+    out: *mut *mut ledg_schedule_model,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of strings; `out` is checked.
+    unsafe {
+        make(out, err, || {
+            let model = ScheduleModel::load(Path::new(path.get("path")?))?;
+            Ok(ledg_schedule_model { model: Arc::new(model) })
+        })
+    }
+}
+
+/// Saves a schedule model, what it learned by updates included. The file appears complete or not at all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_model_save(
+    model: *const ledg_schedule_model,
+    path: ledg_str,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles and strings.
+    unsafe { guard::call(err, || Ok(handle(model, "model")?.model.save(Path::new(path.get("path")?))?)) }
+}
+
+/// Number of measured candidates that a model has learned from, in pretraining and by its update; 0 for one that refuses to score,
+/// and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_model_records(model: *const ledg_schedule_model) -> u64 {
+    guard::value(0, || {
+        // SAFETY: NULL or a live model, by the contract of handles.
+        unsafe { model.as_ref() }.map_or(0, |m| {
+            let provenance = &m.model.header().provenance;
+            (provenance.records + provenance.updated_with) as u64
+        })
+    })
+}
+
+/// Frees a schedule model. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_model_free(model: *mut ledg_schedule_model) {
+    // SAFETY: NULL or a model that this library made and the caller frees once, by the contract of handles.
+    unsafe { free(model) }
+}
+
+/// Scores `n` candidates of one task, larger is better; scores of different tasks do not compare. `task` is JSON (see
+/// `plugins/tvm`), each of `traces` is a trace as TVM prints it. A candidate whose trace is none fails alone: its score is NaN and
+/// its status, in `status` unless that is NULL, says why. `scores` has room for `n` numbers. Nothing is written if the call fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_score(
+    model: *const ledg_schedule_model,
+    task: ledg_str,
+    traces: *const ledg_str,
+    n: usize,
+    scores: *mut f64,
+    status: *mut ledg_status,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles, strings and slices; the columns are checked and hold `n` elements.
+    unsafe {
+        guard::call(err, || {
+            let model = handle(model, "model")?;
+            let task = task_of(task)?;
+            let traces = slice(traces, n, "traces")?;
+            if n > 0 {
+                check(scores, "scores")?;
+                if !status.is_null() && !status.is_aligned() {
+                    return fail(LEDG_E_INVALID, "`status` is not aligned");
+                }
+            }
+            let texts = traces.iter().map(|t| t.get("traces")).collect::<Result<Vec<_>>>()?;
+            let results = model.model.score(&task, &texts)?;
+            for (i, result) in results.into_iter().enumerate() {
+                let (score, code) = match result {
+                    Ok(score) => (score, LEDG_OK),
+                    Err(error) => (f64::NAN, crate::status::Failure::from(error).code),
+                };
+                scores.add(i).write(score);
+                if !status.is_null() {
+                    status.add(i).write(code);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Gives a candidate as a graph, as JSON: its nodes with sentences and numbers, and its edges. The caller owns `*out`; free it
+/// with `ledg_string_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_schedule_graph(
+    model: *const ledg_schedule_model,
+    task: ledg_str,
+    trace: ledg_str,
+    out: *mut *mut ledg_string,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    unsafe {
+        make(out, err, || {
+            let model = handle(model, "model")?;
+            let graph = model.model.graph(&task_of(task)?, trace.get("trace")?)?;
+            ledg_string::new(graph.to_json())
+        })
+    }
+}
+
+/// Gives a new model that has also learned from measured candidates: JSON lines (see `plugins/tvm`), failed ones included. Give the
+/// records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
+/// seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
+/// the given model stays as it is. Since ABI 1.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ledg_model_update(
+    model: *const ledg_schedule_model,
+    records: ledg_str,
+    out: *mut *mut ledg_schedule_model,
+    err: *mut *mut ledg_error,
+) -> ledg_status {
+    // SAFETY: the header's contract of handles and strings; `out` is checked.
+    unsafe {
+        make(out, err, || {
+            let model = handle(model, "model")?;
+            let records = ScheduleRecords::from_jsonl(records.get("records")?, "(records)")?;
+            let updated = model.model.update(&records, &UpdateOptions::default())?;
+            Ok(ledg_schedule_model { model: Arc::new(updated) })
+        })
+    }
+}
+
+/// # Safety
+/// As [`ledg_str::get`].
+unsafe fn task_of(task: ledg_str) -> Result<Task> {
+    // SAFETY: the caller's promise is ours.
+    let text = unsafe { task.get("task")? };
+    Ok(Task::from_json(text).map_err(ledg_cost_model::CostModelError::from)?)
+}

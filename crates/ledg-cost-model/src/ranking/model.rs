@@ -1,0 +1,345 @@
+//! The schedule model: scores of candidates, and what it becomes when it learns.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use ledg_encoder::{Encoder, SentenceTable};
+use ledg_graph::Magnitudes;
+use ledg_predictor::{
+    Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, Scorer, SeededInit, Standardizer,
+    Store,
+};
+use ledg_schedule::{N_NUMBERS, SCHEDULE_SCHEMA, ScheduleGraph, ScheduleWords, Task};
+
+use super::bundle::{self, SCHEDULE_BUNDLE_VERSION, ScheduleHeader, ScheduleProvenance};
+use super::fit::{Example, FitOptions, TaskExamples, fit};
+use super::records::{ScheduleRecords, TaskRecords, merits};
+use crate::bundle::Member;
+use crate::error::Result;
+use crate::files;
+use crate::model::MAX_BUNDLE_BYTES;
+
+/// Vectors of sentences.
+type Vectors = HashMap<String, Arc<[f32]>>;
+
+/// A model that ranks schedules. Immutable; any number of threads may use it at once.
+pub struct ScheduleModel {
+    header: ScheduleHeader,
+    members: Vec<Member>,
+    executor: ScoreExecutor,
+    table: SentenceTable,
+    words: &'static ScheduleWords,
+    encoder: Arc<Encoder>,
+}
+
+/// How an update learns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateOptions {
+    /// For a model that was trained before: short and gentle.
+    pub trained: FitOptions,
+    /// For one that was not.
+    pub untrained: FitOptions,
+}
+
+impl Default for UpdateOptions {
+    fn default() -> Self {
+        let trained = FitOptions {
+            epochs: 8,
+            candidates_per_step: 32,
+            learning_rate: 1e-3,
+            warmup: 0.1,
+            weight_decay: 0.02,
+            clip_norm: 1.0,
+            ema_decay: 0.9,
+            seed: 0,
+        };
+        let untrained = FitOptions { epochs: 20, learning_rate: 3e-3, ..trained.clone() };
+        UpdateOptions { trained, untrained }
+    }
+}
+
+/// The architecture of a model that starts from nothing.
+pub fn default_config(sentence_dim: usize) -> ScoreConfig {
+    ScoreConfig {
+        d_model: 48,
+        n_layers: 2,
+        n_heads: 4,
+        ffn_mult: 2,
+        d_score: 48,
+        attention: Attention::Dgsa,
+        numbers: true,
+        sentences: true,
+        dropout: 0.05,
+        feature_noise: 0.02,
+        sentence_dim,
+        n_features: N_NUMBERS,
+    }
+}
+
+/// The encoder of all schedule models: it is loaded when a sentence needs it, and remembers sentences.
+fn encoder() -> Result<Arc<Encoder>> {
+    static ENCODER: OnceLock<Arc<Encoder>> = OnceLock::new();
+    if let Some(encoder) = ENCODER.get() {
+        return Ok(Arc::clone(encoder));
+    }
+    let encoder = Arc::new(Encoder::pretrained()?);
+    Ok(Arc::clone(ENCODER.get_or_init(|| encoder)))
+}
+
+impl ScheduleModel {
+    /// A model that has learned nothing yet: it refuses to score, and learns by updates.
+    ///
+    /// # Errors
+    /// An architecture that makes no sense.
+    pub fn untrained(config: Option<ScoreConfig>, seed: u64) -> Result<Self> {
+        let encoder = encoder()?;
+        let config = config.unwrap_or_else(|| default_config(encoder.dim()));
+        let init = SeededInit::new(seed);
+        Scorer::load(&config, init.builder(DType::F32))?;
+        let member = init.vars().into_iter().map(|(name, var)| (name, var.as_tensor().copy()));
+        let member = member.map(|(n, t)| Ok((n, t?))).collect::<candle_core::Result<Member>>()?;
+        let table = SentenceTable::build(&encoder, &[])?;
+        Self::from_members(
+            config,
+            Standardizer::identity(N_NUMBERS),
+            vec![member],
+            table,
+            ScheduleProvenance::default(),
+        )
+    }
+
+    /// A model from trained weights.
+    ///
+    /// # Errors
+    /// Weights that do not fit the architecture.
+    pub fn from_members(
+        config: ScoreConfig,
+        numbers: Standardizer,
+        members: Vec<Member>,
+        table: SentenceTable,
+        provenance: ScheduleProvenance,
+    ) -> Result<Self> {
+        let encoder = encoder()?;
+        let words = ScheduleWords::builtin()?;
+        let header = ScheduleHeader {
+            version: SCHEDULE_BUNDLE_VERSION,
+            scorer: config,
+            members: members.len(),
+            numbers,
+            schema: SCHEDULE_SCHEMA,
+            words_fingerprint: words.fingerprint().to_owned(),
+            encoder_fingerprint: encoder.fingerprint(),
+            provenance,
+        };
+        Self::assemble(header, members, table, words, encoder)
+    }
+
+    fn assemble(
+        header: ScheduleHeader,
+        members: Vec<Member>,
+        table: SentenceTable,
+        words: &'static ScheduleWords,
+        encoder: Arc<Encoder>,
+    ) -> Result<Self> {
+        let builders: Vec<VarBuilder> = members
+            .iter()
+            .map(|member| {
+                let weights = member.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
+                VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu)
+            })
+            .collect();
+        let executor = ScoreExecutor::load(&header.scorer, &builders)?;
+        Ok(ScheduleModel { header, members, executor, table, words, encoder })
+    }
+
+    /// Reads a model; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// Damage; a mismatch of version, sentences, numbers or encoder.
+    pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        let (words, encoder) = (ScheduleWords::builtin()?, encoder()?);
+        let parts = bundle::from_bytes(bytes, origin, words, &encoder)?;
+        Self::assemble(parts.header, parts.members, parts.table, words, encoder)
+    }
+
+    /// Reads a model from a file.
+    ///
+    /// # Errors
+    /// As [`ScheduleModel::from_bytes`]; a file that cannot be read.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::from_bytes(&files::read(path, MAX_BUNDLE_BYTES)?, &path.display().to_string())
+    }
+
+    /// The model as a file's bytes.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        bundle::to_bytes(&self.header, &self.members, &self.table)
+    }
+
+    /// Writes the model. The file appears complete or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        files::write(path, &self.to_bytes()?)
+    }
+
+    /// What the model is.
+    pub fn header(&self) -> &ScheduleHeader {
+        &self.header
+    }
+
+    /// Whether it has learned from anything.
+    pub fn is_trained(&self) -> bool {
+        self.header.provenance.records + self.header.provenance.updated_with > 0
+    }
+
+    /// Scores of candidates of one task, larger is better. A trace that is none fails alone.
+    ///
+    /// # Errors
+    /// [`crate::CostModelError::Untrained`]; a task that breaks a rule.
+    pub fn score(&self, task: &Task, traces: &[&str]) -> Result<Vec<Result<f64>>> {
+        if !self.is_trained() {
+            return Err(crate::CostModelError::Untrained);
+        }
+        task.check()?;
+        let graphs: Vec<_> = traces.iter().map(|t| ScheduleGraph::new(task, t, self.words)).collect();
+        let vectors = embed(&self.encoder, &self.table, graphs.iter().flatten())?;
+        let mut store = Store::default();
+        let score = |graph: std::result::Result<ScheduleGraph, _>| -> Result<f64> {
+            let graph: ScheduleGraph = graph?;
+            let input = graph_input(&graph, &vectors, &self.header.numbers);
+            Ok(self.executor.score(&input.nodes, &input.relations, &mut store)?)
+        };
+        Ok(graphs.into_iter().map(score).collect())
+    }
+
+    /// A candidate as a graph, for those who want to look at it.
+    ///
+    /// # Errors
+    /// A trace that is none.
+    pub fn graph(&self, task: &Task, trace: &str) -> Result<ScheduleGraph> {
+        Ok(ScheduleGraph::new(task, trace, self.words)?)
+    }
+
+    /// A new model that has also learned from the records; the records of all tasks so far are best given together. No records
+    /// give the same model.
+    ///
+    /// # Errors
+    /// Candidates of which no two differ.
+    pub fn update(&self, records: &ScheduleRecords, options: &UpdateOptions) -> Result<ScheduleModel> {
+        if records.is_empty() {
+            let copy = self.members.clone();
+            let header = self.header.clone();
+            return Self::assemble(header, copy, self.table.clone(), self.words, Arc::clone(&self.encoder));
+        }
+        let mut prepared = Prepared::new(records, &self.table)?;
+        let (options, initial) = match self.is_trained() {
+            true => {
+                prepared.numbers = self.header.numbers.clone();
+                (&options.trained, true)
+            }
+            false => (&options.untrained, false),
+        };
+        let tasks = prepared.examples(&self.header.scorer)?;
+        let members = self.members.iter().enumerate().map(|(k, member)| {
+            let options = FitOptions { seed: options.seed + k as u64, ..options.clone() };
+            fit(&self.header.scorer, &tasks, initial.then_some(member), &options, &mut |_, _, _| Ok(()))
+        });
+        let members = members.collect::<Result<Vec<_>>>()?;
+        let mut header = self.header.clone();
+        header.provenance.updated_with = records.len();
+        header.numbers = prepared.numbers;
+        Self::assemble(header, members, prepared.table, self.words, Arc::clone(&self.encoder))
+    }
+}
+
+fn embed<'a>(
+    encoder: &Encoder,
+    table: &SentenceTable,
+    graphs: impl Iterator<Item = &'a ScheduleGraph>,
+) -> Result<Vectors> {
+    let mut sentences: BTreeSet<&str> = BTreeSet::new();
+    for graph in graphs {
+        sentences.extend(graph.nodes.iter().map(|n| n.sentence.as_str()));
+    }
+    let (known, unknown): (Vec<&str>, Vec<&str>) = sentences.into_iter().partition(|s| table.get(s).is_some());
+    let mut vectors = Vectors::new();
+    vectors.extend(known.into_iter().filter_map(|s| Some((s.to_owned(), Arc::clone(table.get(s)?)))));
+    let new = encoder.embed(&unknown)?;
+    vectors.extend(unknown.into_iter().map(str::to_owned).zip(new));
+    Ok(vectors)
+}
+
+fn graph_input(graph: &ScheduleGraph, vectors: &Vectors, numbers: &Standardizer) -> GraphInput {
+    let nodes = graph.nodes.iter().map(|n| NodeInput {
+        sentence: Arc::clone(&vectors[n.sentence.as_str()]),
+        features: numbers.apply(&n.numbers),
+        magnitudes: Magnitudes::default(),
+        contraction: false,
+    });
+    GraphInput { nodes: nodes.collect(), relations: graph.relations.clone() }
+}
+
+/// Records as graphs, with the statistics and sentences that a model of them needs.
+pub struct Prepared {
+    tasks: Vec<(String, Vec<(ScheduleGraph, f64)>)>,
+    vectors: Vectors,
+    /// Statistics of the nodes' numbers.
+    pub numbers: Standardizer,
+    /// The sentences, embedded.
+    pub table: SentenceTable,
+}
+
+impl Prepared {
+    /// Replays all candidates; `table` has sentences that are embedded already.
+    ///
+    /// # Errors
+    /// A trace that is none, by task.
+    pub fn new(records: &ScheduleRecords, table: &SentenceTable) -> Result<Self> {
+        let (words, encoder) = (ScheduleWords::builtin()?, encoder()?);
+        let replay = |(name, task): (&str, &TaskRecords)| -> Result<(String, Vec<(ScheduleGraph, f64)>)> {
+            let merits = merits(&task.candidates);
+            let graphs = task.candidates.iter().zip(merits);
+            let graphs = graphs.map(|(c, merit)| Ok((ScheduleGraph::new(&task.task, &c.trace, words)?, merit)));
+            Ok((name.to_owned(), graphs.collect::<Result<Vec<_>>>()?))
+        };
+        let tasks = records.tasks().map(replay).collect::<Result<Vec<_>>>()?;
+        let graphs = || tasks.iter().flat_map(|(_, graphs)| graphs.iter().map(|(g, _)| g));
+        let vectors = embed(&encoder, table, graphs())?;
+        // A task counts once, however many candidates of it were measured.
+        let rows = tasks.iter().flat_map(|(_, graphs)| {
+            let weight = 1.0 / graphs.iter().map(|(g, _)| g.nodes.len()).sum::<usize>().max(1) as f64;
+            graphs.iter().flat_map(move |(g, _)| g.nodes.iter().map(move |n| (&n.numbers[..], weight)))
+        });
+        let numbers = Standardizer::fit(N_NUMBERS, rows);
+        let mut all: Vec<String> = table.sentences().map(str::to_owned).collect();
+        let mut new: Vec<String> = vectors.keys().filter(|s| table.get(s).is_none()).cloned().collect();
+        new.sort_unstable();
+        all.extend(new);
+        let table = SentenceTable::build(&encoder, &all)?;
+        Ok(Prepared { tasks, vectors, numbers, table })
+    }
+
+    /// Names of the tasks, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tasks.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Examples of each task, in order.
+    ///
+    /// # Errors
+    /// Numbers that are not finite.
+    pub fn examples(&self, config: &ScoreConfig) -> Result<Vec<TaskExamples>> {
+        let example = |(graph, merit): &(ScheduleGraph, f64)| -> Result<Example> {
+            let input = graph_input(graph, &self.vectors, &self.numbers);
+            Ok(Example { graph: QuotientGraph::new(&input, config.attention, config.n_layers)?, merit: *merit })
+        };
+        self.tasks.iter().map(|(_, graphs)| graphs.iter().map(example).collect()).collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! The loops of a program while its schedule is replayed.
+//!
+//! **Invariant:** an extent is known exactly or not at all. Footprints count a block's own loops; loops of the nest it was moved
+//! into are outside of them.
+
+use crate::task::{Access, Block, Task};
+
+pub(crate) type LoopId = usize;
+pub(crate) type BlockId = usize;
+
+/// What becomes of a loop's iterations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Serial,
+    Parallel,
+    Vectorized,
+    Unrolled,
+    Thread,
+}
+
+impl Mark {
+    pub fn word(self) -> &'static str {
+        match self {
+            Mark::Serial => "",
+            Mark::Parallel => "parallel",
+            Mark::Vectorized => "vectorized",
+            Mark::Unrolled => "unrolled",
+            Mark::Thread => "thread",
+        }
+    }
+}
+
+/// A loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Loop {
+    pub extent: Option<f64>,
+    /// The block whose axes it runs over, and which of them, outermost first; none where that is not known.
+    pub owner: BlockId,
+    pub axes: Vec<usize>,
+    pub mark: Mark,
+    /// `pragma_auto_unroll_max_step`.
+    pub unroll_limit: f64,
+    /// The node that last touched it.
+    pub last: Option<u32>,
+}
+
+/// A block.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub name: String,
+    pub role: &'static str,
+    /// What it computes; without axes for a block that the replay does not know.
+    pub block: Block,
+    /// Loops around it, outermost first.
+    pub nest: Vec<LoopId>,
+    pub last: Option<u32>,
+    pub inlined: bool,
+}
+
+/// The program.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Program {
+    pub loops: Vec<Loop>,
+    pub blocks: Vec<State>,
+    /// Blocks in order of execution.
+    pub order: Vec<BlockId>,
+    /// Names and counts in the trace that the replay could not follow.
+    pub unknown: usize,
+}
+
+impl Program {
+    pub fn new(task: &Task) -> Program {
+        let mut program = Program::default();
+        for block in &task.blocks {
+            let role = if block.axes.iter().any(|a| a.reduce) { "reduction" } else { "compute" };
+            let id = program.add_block(block.clone(), role, None);
+            program.own_nest(id);
+        }
+        program
+    }
+
+    /// Adds a block without loops, before or after (`true`) another in execution, or last.
+    pub fn add_block(&mut self, block: Block, role: &'static str, beside: Option<(BlockId, bool)>) -> BlockId {
+        let id = self.blocks.len();
+        self.blocks.push(State { name: block.name.clone(), role, block, nest: Vec::new(), last: None, inlined: false });
+        let end = self.order.len();
+        let place = beside.and_then(|(b, after)| Some(self.order.iter().position(|&o| o == b)? + usize::from(after)));
+        self.order.insert(place.unwrap_or(end), id);
+        id
+    }
+
+    /// A loop for each axis of the block.
+    pub fn own_nest(&mut self, id: BlockId) {
+        let extents: Vec<f64> = self.blocks[id].block.axes.iter().map(|a| a.extent as f64).collect();
+        self.blocks[id].nest =
+            extents.into_iter().enumerate().map(|(a, extent)| self.add_loop(Some(extent), id, vec![a])).collect();
+    }
+
+    pub fn add_loop(&mut self, extent: Option<f64>, owner: BlockId, axes: Vec<usize>) -> LoopId {
+        self.loops.push(Loop { extent, owner, axes, mark: Mark::Serial, unroll_limit: 0.0, last: None });
+        self.loops.len() - 1
+    }
+
+    /// `spatial`, `reduction`, `mixed` or `unknown`.
+    pub fn kind(&self, id: LoopId) -> &'static str {
+        let l = &self.loops[id];
+        let axes = &self.blocks[l.owner].block.axes;
+        let reduce = l.axes.iter().filter(|&&a| axes[a].reduce).count();
+        match (l.axes.len(), reduce) {
+            (0, _) => "unknown",
+            (_, 0) => "spatial",
+            (n, r) if n == r => "reduction",
+            _ => "mixed",
+        }
+    }
+
+    /// Puts other loops in the place of a run of loops, in every nest that has the first of them.
+    pub fn replace(&mut self, old: &[LoopId], new: &[LoopId]) {
+        for block in &mut self.blocks {
+            let Some(place) = block.nest.iter().position(|l| old.contains(l)) else { continue };
+            block.nest.retain(|l| !old.contains(l));
+            block.nest.splice(place..place, new.iter().copied());
+        }
+    }
+
+    /// Puts the loops into that order, in the places that they have.
+    pub fn reorder(&mut self, order: &[LoopId]) {
+        for block in &mut self.blocks {
+            let present: Vec<LoopId> = order.iter().copied().filter(|l| block.nest.contains(l)).collect();
+            let mut next = present.iter();
+            for l in &mut block.nest {
+                if order.contains(l)
+                    && let Some(&new) = next.next()
+                {
+                    *l = new;
+                }
+            }
+        }
+    }
+
+    /// How much of each axis of a block the loops from `from` inwards cover; `None` if an extent is not known.
+    pub fn tile(&self, id: BlockId, from: usize) -> Option<Vec<f64>> {
+        let state = &self.blocks[id];
+        let mut tile = vec![1.0; state.block.axes.len()];
+        for &l in state.nest.iter().skip(from).rev() {
+            let l = &self.loops[l];
+            if l.owner != id {
+                continue;
+            }
+            let mut left = l.extent?;
+            for (k, &a) in l.axes.iter().enumerate().rev() {
+                let room = state.block.axes[a].extent as f64 / tile[a];
+                let take = if k == 0 { left } else { left.min(room.max(1.0)) };
+                tile[a] *= take;
+                left = (left / take).max(1.0);
+            }
+            if l.axes.is_empty() {
+                return None;
+            }
+        }
+        tile.iter_mut().zip(&state.block.axes).for_each(|(t, a)| *t = t.min(a.extent as f64));
+        Some(tile)
+    }
+
+    /// Iterations of the loops of a nest in a range of places; `None` if an extent is not known.
+    pub fn trips(&self, id: BlockId, places: std::ops::Range<usize>) -> Option<f64> {
+        self.blocks[id].nest[places].iter().map(|&l| self.loops[l].extent).product()
+    }
+
+    /// The region of `buffer` that `consumer` touches in the loops from `from` inwards, by dimension.
+    pub fn region(&self, consumer: BlockId, buffer: &str, write: bool, from: usize) -> Option<Vec<f64>> {
+        let block = &self.blocks[consumer].block;
+        let access = block.accesses.iter().find(|a| a.buffer == buffer && a.write == write)?;
+        let tile = self.tile(consumer, from)?;
+        Some(access.dims.iter().map(|dim| extent_of(dim, &tile)).collect())
+    }
+}
+
+/// Elements along a dimension that a tile spans.
+pub(crate) fn extent_of(dim: &[(usize, i64)], tile: &[f64]) -> f64 {
+    1.0 + dim.iter().map(|&(a, step)| step.unsigned_abs() as f64 * (tile[a] - 1.0)).sum::<f64>()
+}
+
+/// Bytes of a buffer that a tile touches.
+pub(crate) fn footprint(access: &Access, tile: &[f64]) -> f64 {
+    access.dims.iter().map(|dim| extent_of(dim, tile)).product::<f64>() * access.element_bytes as f64
+}
+
+/// The buffer that a block writes.
+pub(crate) fn written(block: &Block) -> Option<&Access> {
+    block.accesses.iter().find(|a| a.write)
+}

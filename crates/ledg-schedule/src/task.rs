@@ -1,0 +1,109 @@
+//! What is computed, before any schedule: blocks with their loops and accesses.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, ScheduleError};
+
+/// Most blocks, loops of a block and accesses of a block.
+const MAX_BLOCKS: usize = 1024;
+const MAX_LOOPS: usize = 64;
+const MAX_ACCESSES: usize = 64;
+
+/// One tuning task: what all its candidates compute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// Name, for messages and as a key of records.
+    pub name: String,
+    /// The blocks in order of execution.
+    pub blocks: Vec<Block>,
+}
+
+/// One block: a statement inside its own nest of loops.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Name in the trace.
+    pub name: String,
+    /// Loops around it, outermost first.
+    pub axes: Vec<Axis>,
+    /// Floating-point operations of one execution of the statement.
+    pub flops: f64,
+    /// Buffers read and written.
+    pub accesses: Vec<Access>,
+}
+
+/// One loop of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// Iterations.
+    pub extent: u64,
+    /// Whether the loop reduces; otherwise its iterations are independent.
+    pub reduce: bool,
+}
+
+/// A block's access to a buffer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Name of the buffer.
+    pub buffer: String,
+    /// Bytes of an element.
+    pub element_bytes: u64,
+    /// Whether it is written.
+    pub write: bool,
+    /// By dimension of the buffer, outermost first: the loops (index into [`Block::axes`]) that move along it, each with the step
+    /// in elements of one iteration. A part of an index that is not linear in a loop is left out.
+    pub dims: Vec<Vec<(usize, i64)>>,
+}
+
+impl Task {
+    /// Reads a task from JSON.
+    ///
+    /// # Errors
+    /// Text that is no task; a field out of range.
+    pub fn from_json(text: &str) -> Result<Task> {
+        let task: Task = serde_json::from_str(text).map_err(|source| ScheduleError::Json { what: "task", source })?;
+        task.check()?;
+        Ok(task)
+    }
+
+    /// Checks what serde cannot.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Task`] and [`ScheduleError::Limit`].
+    pub fn check(&self) -> Result<()> {
+        limit("blocks of a task", self.blocks.len(), MAX_BLOCKS)?;
+        for block in &self.blocks {
+            let bad = |field: &str, why: String| {
+                let field = format!("block `{}`, `{field}`", block.name);
+                Err(ScheduleError::Task { task: self.name.clone(), field, why })
+            };
+            limit("loops of a block", block.axes.len(), MAX_LOOPS)?;
+            limit("accesses of a block", block.accesses.len(), MAX_ACCESSES)?;
+            if block.axes.iter().any(|a| a.extent == 0 || a.extent > 1 << 40) {
+                return bad("axes", "an extent must be 1 to 2^40".into());
+            }
+            if !(block.flops.is_finite() && block.flops >= 0.0) {
+                return bad("flops", format!("is {}, must be a number from 0", block.flops));
+            }
+            for access in &block.accesses {
+                limit("dimensions of a buffer", access.dims.len(), MAX_LOOPS)?;
+                if access.element_bytes == 0 || access.element_bytes > 64 {
+                    return bad("accesses", format!("`{}`: element_bytes must be 1 to 64", access.buffer));
+                }
+                let mut steps = access.dims.iter().flatten();
+                if let Some((axis, _)) = steps.find(|(a, step)| *a >= block.axes.len() || step.unsigned_abs() > 1 << 40)
+                {
+                    return bad("accesses", format!("`{}`: no loop {axis}, or a step too large", access.buffer));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn limit(what: &'static str, found: usize, limit: usize) -> Result<()> {
+    if found > limit { Err(ScheduleError::Limit { what, found, limit }) } else { Ok(()) }
+}

@@ -1,0 +1,374 @@
+//! Schedule models: `ledg-train fit` of a configuration with a `[schedules]` table.
+//!
+//! Whole tasks are held out: some to choose the checkpoint on, some to test. A run a seed; finished runs are skipped, and all seeds
+//! together become the members of `runs/<name>/schedules.ledg`.
+//!
+//! **Invariant:** the trainer is handed the training tasks only; checkpoints are chosen on validation tasks, test tasks are seen once,
+//! when all is done.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{Device, Tensor};
+use ledg_cost_model::CostModelError;
+use ledg_cost_model::encoder::{Encoder, SentenceTable};
+use ledg_cost_model::predictor::{Attention, ScoreConfig};
+use ledg_cost_model::ranking::{
+    FitOptions, Prepared, ScheduleModel, ScheduleProvenance, ScheduleRecords, TaskExamples, fit as learn, merits,
+};
+use ledg_cost_model::schedule::N_NUMBERS;
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+
+/// Bytes that a file of records may unpack to.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A member's weights, in the folder of its run.
+const WEIGHTS: &str = "best.safetensors";
+
+/// A configuration of schedule training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    name: String,
+    about: String,
+    seeds: Vec<u64>,
+    schedules: Data,
+    scorer: Architecture,
+    train: Train,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    /// Folder of `*.jsonl.xz`, as the collector writes them.
+    folder: PathBuf,
+    /// Every n-th task (by name) chooses the checkpoint; 0: none, the last epoch is kept.
+    validate_every_task: usize,
+    /// Tasks that are neither trained nor validated on; their figures are printed at the end.
+    test: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Architecture {
+    d_model: usize,
+    n_layers: usize,
+    n_heads: usize,
+    ffn_mult: usize,
+    d_score: usize,
+    attention: Attention,
+    numbers: bool,
+    sentences: bool,
+    dropout: f64,
+    feature_noise: f64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Train {
+    epochs: usize,
+    candidates_per_step: usize,
+    learning_rate: f64,
+    warmup: f64,
+    weight_decay: f64,
+    clip_norm: f64,
+    ema_decay: f64,
+    /// Epochs between looks at the validation tasks.
+    validate_every: usize,
+}
+
+/// How well candidates of unseen tasks are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Figures {
+    /// Share of pairs with different latencies that are in order.
+    pairwise: f64,
+    /// Best latency over that of the candidate ranked first, mean over tasks.
+    top1: f64,
+    /// Best latency over the best among the five ranked first.
+    top5: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunResult {
+    config: String,
+    epoch: usize,
+    validation: Option<Figures>,
+}
+
+/// Whether a configuration is one of schedules.
+pub fn is_config(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.parse::<toml::Table>().is_ok_and(|t| t.contains_key("schedules"))
+}
+
+/// Name of a configuration.
+///
+/// # Errors
+/// A file that is none.
+#[cfg(test)]
+pub fn name(path: &Path) -> Result<String> {
+    Ok(Config::load(path)?.name)
+}
+
+/// Trains what is not trained yet, and bundles.
+pub fn fit(path: &Path, runs: &Path) -> Result<()> {
+    let config = Config::load(path)?;
+    let data = Split::load(&config.schedules)?;
+    eprintln!(
+        "{} tasks to train on, {} to validate, {} to test; {} candidates",
+        data.train.tasks().count(),
+        data.validation.tasks().count(),
+        data.test.tasks().count(),
+        data.train.len() + data.validation.len() + data.test.len()
+    );
+    let encoder = Encoder::pretrained()?;
+    let prepared = Prepared::new(&data.train, &SentenceTable::build(&encoder, &[])?)?;
+    let scorer = config.scorer(encoder.dim());
+    let examples = prepared.examples(&scorer)?;
+    let training = Training { config: &config, data: &data, prepared: &prepared, scorer: &scorer, examples: &examples };
+    let folder = runs.join(&config.name);
+    let (mut members, mut chosen) = (Vec::new(), BTreeMap::new());
+    for &seed in &config.seeds {
+        let dir = folder.join(format!("seed-{seed}"));
+        if let Some(v) = training.one_seed(seed, &dir)? {
+            chosen.insert(format!("seed {seed}, validation tasks, pairwise accuracy"), v.pairwise);
+            chosen.insert(format!("seed {seed}, validation tasks, top-1"), v.top1);
+        }
+        members.push(candle_core::safetensors::load(dir.join(WEIGHTS), &Device::Cpu)?.into_iter().collect());
+    }
+    let provenance = ScheduleProvenance {
+        experiment: toml::to_string(&config)?,
+        date: crate::bundle::today(),
+        validation: chosen,
+        licences: vec![
+            "encoder: all-MiniLM-L6-v2 (Apache-2.0)".into(),
+            "training data: measured by this project".into(),
+        ],
+        ..provenance(&data.train)
+    };
+    let model = ScheduleModel::from_members(scorer, prepared.numbers, members, prepared.table, provenance)?;
+    let output = folder.join("schedules.ledg");
+    model.save(&output)?;
+    println!("{}: {} members", output.display(), config.seeds.len());
+    if let Some(f) = figures(&model, &data.validation)? {
+        println!("validation tasks: pairwise {:.3}, top-1 {:.3}, top-5 {:.3}", f.pairwise, f.top1, f.top5);
+    }
+    match figures(&model, &data.test)? {
+        Some(f) => println!("test tasks: pairwise {:.3}, top-1 {:.3}, top-5 {:.3}", f.pairwise, f.top1, f.top5),
+        None => println!("no test tasks"),
+    }
+    Ok(())
+}
+
+/// What the runs of all seeds share.
+struct Training<'a> {
+    config: &'a Config,
+    data: &'a Split,
+    prepared: &'a Prepared,
+    scorer: &'a ScoreConfig,
+    examples: &'a [TaskExamples],
+}
+
+impl Training<'_> {
+    /// Trains one member unless that was done; its weights are in the folder, its figures on the validation tasks come back.
+    fn one_seed(&self, seed: u64, dir: &Path) -> Result<Option<Figures>> {
+        let (weights, result) = (dir.join(WEIGHTS), dir.join("result.json"));
+        let own = toml::to_string(self.config)?;
+        if result.exists() {
+            let found: RunResult = files::read_json(&result)?;
+            ensure!(found.config == own, "{}: made with another configuration; remove it or rename", result.display());
+            return Ok(found.validation);
+        }
+        let options = self.config.options(seed);
+        let mut best: Option<(usize, Option<Figures>)> = None;
+        let every = self.config.train.validate_every;
+        learn(self.scorer, self.examples, None, &options, &mut |epoch, loss, averages| {
+            if !epoch.is_multiple_of(every) && epoch != options.epochs {
+                return Ok(());
+            }
+            let figures = figures(&self.model(averages)?, &self.data.validation)?;
+            eprintln!("seed {seed} epoch {epoch}: loss {loss:.4} validation {figures:?}");
+            let better = match (&best, &figures) {
+                (Some((_, Some(old))), Some(new)) => new.pairwise > old.pairwise,
+                _ => true,
+            };
+            if better {
+                best = Some((epoch, figures));
+                files::write_tensors(&weights, averages, None).map_err(|e| CostModelError::Bundle {
+                    origin: weights.display().to_string(),
+                    why: e.to_string(),
+                })?;
+            }
+            Ok(())
+        })?;
+        let (epoch, validation) = best.context("no epoch was looked at")?;
+        files::write_json(&result, &RunResult { config: own, epoch, validation })?;
+        Ok(validation)
+    }
+
+    /// A model of one member's weights.
+    fn model(&self, member: &BTreeMap<String, Tensor>) -> ledg_cost_model::Result<ScheduleModel> {
+        let (numbers, table) = (self.prepared.numbers.clone(), self.prepared.table.clone());
+        ScheduleModel::from_members(
+            self.scorer.clone(),
+            numbers,
+            vec![member.clone()],
+            table,
+            provenance(&self.data.train),
+        )
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    fn load(path: &Path) -> Result<Config> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        ensure!(!config.seeds.is_empty(), "{}: `seeds` is empty", path.display());
+        ensure!(config.train.validate_every > 0, "{}: `train.validate_every` must be at least 1", path.display());
+        Ok(config)
+    }
+
+    fn scorer(&self, sentence_dim: usize) -> ScoreConfig {
+        let a = &self.scorer;
+        ScoreConfig {
+            d_model: a.d_model,
+            n_layers: a.n_layers,
+            n_heads: a.n_heads,
+            ffn_mult: a.ffn_mult,
+            d_score: a.d_score,
+            attention: a.attention,
+            numbers: a.numbers,
+            sentences: a.sentences,
+            dropout: a.dropout,
+            feature_noise: a.feature_noise,
+            sentence_dim,
+            n_features: N_NUMBERS,
+        }
+    }
+
+    fn options(&self, seed: u64) -> FitOptions {
+        let t = &self.train;
+        FitOptions {
+            epochs: t.epochs,
+            candidates_per_step: t.candidates_per_step,
+            learning_rate: t.learning_rate,
+            warmup: t.warmup,
+            weight_decay: t.weight_decay,
+            clip_norm: t.clip_norm,
+            ema_decay: t.ema_decay,
+            seed,
+        }
+    }
+}
+
+fn provenance(train: &ScheduleRecords) -> ScheduleProvenance {
+    ScheduleProvenance {
+        tasks: train.tasks().map(|(name, _)| name.to_owned()).collect(),
+        records: train.len(),
+        ..ScheduleProvenance::default()
+    }
+}
+
+/// Tasks by what they are for.
+#[derive(Default)]
+struct Split {
+    train: ScheduleRecords,
+    validation: ScheduleRecords,
+    test: ScheduleRecords,
+}
+
+impl Split {
+    fn load(data: &Data) -> Result<Split> {
+        let folder = &data.folder;
+        let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
+        let mut paths = entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?;
+        paths.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().ends_with(".jsonl.xz")));
+        paths.sort();
+        ensure!(!paths.is_empty(), "{}: no *.jsonl.xz in it; collect records first (plugins/tvm)", folder.display());
+        let mut split = Split::default();
+        let (mut missing, mut seen) = (data.test.clone(), 0);
+        for path in &paths {
+            let packed = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            let mut text = String::new();
+            let mut unpacked = lzma_rust2::XzReader::new(&packed[..], true).take(MAX_BYTES + 1);
+            unpacked.read_to_string(&mut text).with_context(|| format!("{}", path.display()))?;
+            if text.len() as u64 > MAX_BYTES {
+                bail!("{}: unpacks to more than {MAX_BYTES} bytes", path.display());
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy().trim_end_matches(".jsonl.xz").to_owned();
+            let part = if data.test.contains(&name) {
+                missing.retain(|m| *m != name);
+                &mut split.test
+            } else {
+                seen += 1;
+                let validates = data.validate_every_task > 0 && seen % data.validate_every_task == 0;
+                if validates { &mut split.validation } else { &mut split.train }
+            };
+            part.add_jsonl(&text, &path.display().to_string())?;
+        }
+        ensure!(missing.is_empty(), "`schedules.test`: no records of {}", missing.join(", "));
+        ensure!(!split.train.is_empty(), "no candidates are left to train on");
+        Ok(split)
+    }
+}
+
+fn figures(model: &ScheduleModel, records: &ScheduleRecords) -> ledg_cost_model::Result<Option<Figures>> {
+    let mut all = Vec::new();
+    for (_, task) in records.tasks() {
+        let traces: Vec<&str> = task.candidates.iter().map(|c| c.trace.as_str()).collect();
+        let scores = model.score(&task.task, &traces)?.into_iter().collect::<ledg_cost_model::Result<Vec<f64>>>()?;
+        all.extend(figures_of(&scores, &merits(&task.candidates)));
+    }
+    let n = all.len() as f64;
+    let mean = |f: fn(&Figures) -> f64| all.iter().map(f).sum::<f64>() / n;
+    Ok((!all.is_empty()).then(|| Figures {
+        pairwise: mean(|f| f.pairwise),
+        top1: mean(|f| f.top1),
+        top5: mean(|f| f.top5),
+    }))
+}
+
+/// `None` for a task none of whose candidates differ.
+fn figures_of(scores: &[f64], merits: &[f64]) -> Option<Figures> {
+    let (mut right, mut pairs) = (0.0, 0.0);
+    for i in 0..scores.len() {
+        for j in 0..scores.len() {
+            if merits[i] > merits[j] {
+                pairs += 1.0;
+                right += if scores[i] > scores[j] {
+                    1.0
+                } else if scores[i] == scores[j] {
+                    0.5
+                } else {
+                    0.0
+                };
+            }
+        }
+    }
+    if pairs == 0.0 {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let top = |k: usize| order.iter().take(k).map(|&i| merits[i]).fold(0.0, f64::max);
+    Some(Figures { pairwise: right / pairs, top1: top(1), top5: top(5) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_by_hand() {
+        let f = figures_of(&[3.0, 2.0, 1.0], &[0.5, 1.0, 0.0]).unwrap();
+        assert_eq!((f.top1, f.top5), (0.5, 1.0));
+        assert!((f.pairwise - 2.0 / 3.0).abs() < 1e-12);
+        assert!(figures_of(&[1.0, 2.0], &[0.5, 0.5]).is_none());
+    }
+}

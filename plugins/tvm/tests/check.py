@@ -1,0 +1,141 @@
+"""The plugin against the library: `LEDG_LIBRARY=... python plugins/tvm/tests/check.py`. Without TVM it skips, saying so."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+
+try:
+    import tvm  # noqa: F401
+except ImportError:
+    print("skipped: plugins/tvm/tests/check.py: there is no tvm in this Python (see plugins/tvm/README.md)")
+    sys.exit(0)
+
+import numpy as np
+from ledg_tvm import LedgCostModel, task_of
+from ledg_tvm._abi import LedgError, ScheduleModel
+from ledg_tvm._task import task_json
+from ledg_tvm.compare import expected_of_random, figures_of
+from ledg_tvm.model import record
+from ledg_tvm.replay import apply_trace, context_of
+from ledg_tvm.workloads import COLLECTED, operator
+from tvm.s_tir import Schedule
+from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.meta_schedule.runner import RunnerResult as Result
+
+
+def context(kind: str, shape: tuple[int, ...]) -> ms.TuneContext:
+    target = tvm.target.Target({"kind": "llvm", "num-cores": 1})
+    return ms.TuneContext(
+        mod=operator(kind, shape), target=target, space_generator="post-order-apply", task_name="t", rand_state=1, num_threads=1
+    )
+
+
+def candidates(ctx: ms.TuneContext, rounds: int) -> list[ms.MeasureCandidate]:
+    out = []
+    for _ in range(rounds):
+        for sch in ctx.generate_design_space():
+            if all(p.apply(sch) for p in ctx.space_generator.postprocs):
+                out.append(ms.MeasureCandidate(sch, []))
+    return out
+
+
+def check_tasks() -> None:
+    assert len(COLLECTED) >= 30
+    for kind, shape in COLLECTED:
+        task = task_of(tvm.IRModule({"main": operator(kind, shape)}), kind)
+        assert task["blocks"] and all(b["accesses"] for b in task["blocks"]), (kind, task)
+        assert any(b["flops"] > 0 for b in task["blocks"]), kind
+
+
+def check_model() -> None:
+    ctx = context("matmul", (64, 64, 64))
+    some = candidates(ctx, 6)
+    model = LedgCostModel(None, seed=3)
+    first = model.predict(ctx, some)
+    assert first.shape == (len(some),) and np.array_equal(LedgCostModel(None, seed=3).predict(ctx, some), first)
+    model.update(ctx, [], [])  # zero records
+    model.update(ctx, some[:2], [Result(None, "build failed"), Result(None, "timeout")])
+    assert np.isfinite(model.predict(ctx, some)).all(), "failures alone teach nothing and break nothing"
+    # A law that the numbers tell: the outermost parallel loop's extent.
+    seconds = [1e-3 * (1 + str(c.sch.trace).count("1,")) for c in some]
+    model.update(ctx, some, [Result([s], None) for s in seconds])
+    scores = model.predict(ctx, some)
+    assert np.isfinite(scores).all() and scores.std() > 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model")
+        model.save(path)
+        other = LedgCostModel(None)
+        other.load(path)
+        assert np.array_equal(other.predict(ctx, some), scores)
+        assert other.jsonl() == model.jsonl()
+
+
+def check_shipped() -> None:
+    ctx = context("depthwise", (1, 8, 8, 16, 3, 1, 1))
+    some = candidates(ctx, 4)
+    model = LedgCostModel()
+    assert model.model.records > 1000
+    scores = model.predict(ctx, some)
+    assert np.isfinite(scores).all() and len(set(scores)) > 1
+    assert np.array_equal(LedgCostModel(seed=5).predict(ctx, some), scores), "a seed does not matter before an update"
+
+
+def check_abi() -> None:
+    ctx = context("softmax", (16, 32))
+    task = task_json(ctx.mod, "softmax")
+    traces = [str(c.sch.trace) for c in candidates(ctx, 1)]
+    model = ScheduleModel.untrained(1)
+    try:
+        model.score(task, traces)
+        raise AssertionError("an untrained model scored")
+    except LedgError as e:
+        assert "untrained" in str(e)
+    lines = [json.dumps({"version": 1, "task": json.loads(task)})]
+    lines += [record("softmax", t, [1e-3 * (i + 1)]) for i, t in enumerate(traces)]
+    model = model.update("\n".join(lines))
+    assert model.records == len(traces)
+    scores, status = model.score(task, [*traces, "sch.frobnicate(1)"])
+    assert np.isfinite(scores[:-1]).all() and np.isnan(scores[-1]) and status[-1] < 0 and not status[:-1].any()
+    alone = np.array([model.score(task, [t])[0][0] for t in traces])
+    assert np.array_equal(alone, scores[:-1]), "a batch equals its parts"
+    graph = json.loads(model.graph(task, traces[0]))
+    assert graph["version"] == 1 and len(graph["nodes"]) > 10
+
+
+def check_replay() -> None:
+    mod = operator("conv", (1, 8, 8, 4, 8, 3, 1, 1))
+    ctx = context_of(mod, tvm.target.Target({"kind": "llvm", "num-cores": 1}), "t")
+    for candidate in candidates(ctx, 2):
+        schedule = Schedule(mod)
+        apply_trace(schedule, str(candidate.sch.trace))
+        assert str(schedule.trace) == str(candidate.sch.trace)
+        tvm.ir.assert_structural_equal(schedule.mod, candidate.sch.mod)
+    head = "def apply_trace(sch):\n  "
+    for text in ("import os", "open('x')", "sch.mod.show()", "sch.__class__()", "[x for x in sch]", "(lambda: 1)()"):
+        try:
+            apply_trace(Schedule(mod), head + text)
+        except ValueError as e:
+            assert str(e).startswith("a trace "), e
+        else:
+            raise AssertionError(f"ran {text!r}")
+
+
+def check_figures() -> None:
+    merits = np.array([0.5, 1.0, 0.0])
+    assert figures_of(np.array([3.0, 2.0, 1.0]), merits) == (0.5, 1.0, 2 / 3)
+    # Ten candidates, five drawn: the best is among them half of the time.
+    top1, top5, _ = expected_of_random(np.array([1.0] + [0.0] * 9))
+    assert abs(top1 - 0.1) < 1e-12 and abs(top5 - 0.5) < 1e-12
+
+
+if __name__ == "__main__":
+    check_tasks()
+    check_replay()
+    check_figures()
+    check_model()
+    check_shipped()
+    check_abi()
+    print("plugins/tvm: all checks passed")
