@@ -36,7 +36,7 @@ pub mod text;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
 pub use calibrate::{
-    Calibration, CalibrationReport, Correction, Errors, PlatformReport, PlatformScale, calibrated_level,
+    Calibration, CalibrationReport, Correction, Errors, LnSizes, PlatformReport, PlatformScale, calibrated_level,
 };
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};

@@ -198,8 +198,10 @@ impl TemplateSet {
         let kept: Vec<u32> = (0..rewritten.slots.len())
             .filter(|&place| {
                 let Some(node) = rewritten.slots[place].node() else { return false };
-                let folds = node.outputs.iter().all(|v| fixed[v.index()]);
-                let renames = self.operator_of(rewritten.ids[place]).is_some_and(Operator::is_view);
+                let operator = self.operator_of(rewritten.ids[place]);
+                let runs = operator.is_some_and(|o| o.runs);
+                let folds = !runs && node.outputs.iter().all(|v| fixed[v.index()]);
+                let renames = operator.is_some_and(Operator::is_view);
                 let dropped = options.drop_views && renames;
                 !folds && !dropped
             })
@@ -258,14 +260,14 @@ fn relations(slots: &[Slot<'_>], kept: &[u32], fixed: &[bool]) -> Relations {
     let mut rows = kept.iter().enumerate().peekable();
     for (place, slot) in slots.iter().enumerate() {
         let Some(node) = slot.node() else { continue };
-        let row = match rows.next_if(|(_, kept)| **kept as usize == place) {
-            Some((row, _)) => {
-                fathers.push_row(node.present_inputs().map(|v| source[v.index()]).filter(|&s| s != NONE));
-                row as u32
-            }
-            None => node.inputs.first().copied().flatten().map_or(NONE, |v| source[v.index()]),
-        };
-        node.outputs.iter().filter(|v| !fixed[v.index()]).for_each(|v| source[v.index()] = row);
+        let row = rows.next_if(|(_, kept)| **kept as usize == place).map(|(row, _)| row as u32);
+        if row.is_some() {
+            fathers.push_row(node.present_inputs().map(|v| source[v.index()]).filter(|&s| s != NONE));
+        }
+        let handed_on = || node.inputs.first().copied().flatten().map_or(NONE, |v| source[v.index()]);
+        let from = row.unwrap_or_else(handed_on);
+        // What folds away has no source; what runs though it could fold is kept.
+        node.outputs.iter().filter(|v| row.is_some() || !fixed[v.index()]).for_each(|v| source[v.index()] = from);
     }
     Relations::from_fathers(fathers)
 }

@@ -96,6 +96,8 @@ pub(crate) struct Operator {
     pub operands: [usize; 2],
     /// Its result is known ahead of time once shapes are.
     pub fixed: bool,
+    /// Of a plan: it runs even if all that it reads is known ahead of time; what it writes counts as a weight all the same.
+    pub runs: bool,
     macs: Option<Arc<Formula>>,
     flops: Option<Arc<Formula>>,
     read: Option<Arc<Formula>>,
@@ -122,6 +124,7 @@ impl Operator {
             dims: wire.dims,
             operands: wire.operands.unwrap_or([0, 1]),
             fixed: wire.fixed,
+            runs: false,
             macs: formula("macs", &wire.macs)?,
             flops: formula("flops", &wire.flops)?,
             read: formula("read", &wire.read)?,

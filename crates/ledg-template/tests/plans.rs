@@ -53,3 +53,38 @@ fn stated_dimensions_are_taken_from_the_attributes() {
     assert_eq!(node.macs, 2.0 * 5.0 * 27.0 * 4.0);
     assert_eq!((node.dims.kernel_elems, node.dims.cin), (9.0, 0.0));
 }
+
+/// A plan holds what runs: weights that it packs are packed in every run.
+#[test]
+fn what_a_plan_does_to_weights_runs() {
+    let set = templates().clone().with_plan_operators("acme", "acme.toml", PACKS).unwrap();
+    let mut b = GraphBuilder::new("plan");
+    let (x, w) = (b.input("x", DType::F32, &[2, 3]), b.weight("w", DType::F32, &[3, 5]));
+    let packed = b.activation("packed", DType::F32, Some(&[1, 32]));
+    let y = b.activation("y", DType::F32, Some(&[2, 5]));
+    b.node("pack", OpType::new("acme", "Pack"), Attrs::new(), &[Some(w)], &[packed]);
+    b.node("tile", OpType::new("acme", "Tile"), Attrs::new(), &[Some(x), Some(packed)], &[y]);
+    b.output(y);
+    let lowered = set.lower(&b.finish().unwrap(), &LowerOptions::default()).unwrap();
+    let nodes = set.describe(&lowered);
+    let sentences: Vec<&str> = nodes.iter().map(|n| n.sentence.as_str()).collect();
+    assert_eq!(sentences, ["Move Pack", "ParamL Tile"], "the product's operand is a weight still");
+    assert_eq!(lowered.relations.fathers.row(1), [0]);
+    assert_eq!(nodes[0].magnitudes.weight_elems, 15.0);
+}
+
+const PACKS: &str = r#"
+schema = 1
+[[operator]]
+op = "acme.Pack"
+class = "Move"
+sentence = "Pack"
+dims = "stated"
+flops = "0"
+[[operator]]
+op = "acme.Tile"
+class = "ParamL"
+class_without_weight = "Attn"
+sentence = "Tile"
+dims = "stated"
+"#;

@@ -2,8 +2,8 @@
 //!
 //! An equation says that `Σ_j exp(θ·levels(j)) · predicted_j`, the seconds of each kind and size j corrected, was measured.
 //! `θ` has one number for the platform and one for each level of each kind (class, operation, depthwise or not), and, where
-//! there are profiles, one for each level that is multiplied by ln of the size; each has a normal prior around no
-//! correction. So a kind that no record tells apart follows its class, a class its platform, and few records move what they
+//! there are profiles, those of each kind that are multiplied by ln of its sizes (rows, columns, contracted length and so
+//! on, see [`LnSizes`]); each has a normal prior around no correction. So a kind that no record tells apart follows its class, a class its platform, and few records move what they
 //! speak of. The maximum of the posterior is found by Gauss-Newton steps on ln seconds. Residuals
 //! are taken to be Student's: the pull of a strange record fades.
 
@@ -12,14 +12,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::levels;
+use super::kinds::{LnSizes, N_SHAPE, levels};
 
 /// Standard deviations that are assumed before there are records, in ln latency: of platforms around the model's level,
 /// and of the levels of kinds around what they belong to. Wide: a few records outweigh them.
 const PLATFORM_STD: f64 = 0.5;
 const LEVEL_STD: f64 = 0.5;
-/// The same of corrections by ln of the size, for classes and for what they consist of.
-const CLASS_SLOPE_STD: f64 = 0.05;
+/// The same of a kind's corrections by ln of a size.
 const SLOPE_STD: f64 = 0.1;
 /// Scatter of networks around what is predicted that is assumed before there are any, and the weight of that assumption
 /// in networks.
@@ -38,7 +37,7 @@ const PLAIN_STEPS: usize = 12;
 const STEPS: usize = 60;
 /// Longest step and smallest step, in ln latency.
 const LONGEST: f64 = 1.0;
-const SMALLEST: f64 = 1e-10;
+const SMALLEST: f64 = 1e-4;
 
 /// What was measured against what is predicted.
 #[derive(Debug, Clone)]
@@ -51,13 +50,13 @@ pub(super) struct Equation {
     pub share: Option<f64>,
 }
 
-/// Predicted seconds of nodes of one kind and size.
+/// Predicted seconds of nodes of one kind and shape.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Part {
     /// Their kind; `""` is of none.
     pub kind: Arc<str>,
-    /// ln of their size, against a usual one.
-    pub ln_size: f64,
+    /// Their shape.
+    pub shape: LnSizes,
     /// Seconds of all of them.
     pub seconds: f64,
 }
@@ -66,10 +65,10 @@ pub(super) struct Part {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
-    /// At a usual size.
+    /// At usual sizes.
     pub ln: f64,
-    /// For each unit of ln size above it.
-    pub per_ln_size: f64,
+    /// For each unit of ln of a size above the usual; of the narrowest kind alone.
+    pub per_ln: LnSizes,
 }
 
 /// Corrections.
@@ -81,14 +80,15 @@ pub(super) struct Factors {
 }
 
 /// The sum of a kind's corrections.
-pub(crate) fn correction(of: &BTreeMap<String, Correction>, kind: &str, ln_size: f64) -> f64 {
-    levels(kind).filter_map(|level| of.get(level)).map(|c| c.ln + c.per_ln_size * ln_size).sum()
+pub(crate) fn correction(of: &BTreeMap<String, Correction>, kind: &str, shape: &LnSizes) -> f64 {
+    let by_shape = of.get(kind).map_or(0.0, |c| c.per_ln.iter().zip(shape).map(|(slope, ln)| slope * ln).sum());
+    by_shape + levels(kind).filter_map(|level| of.get(level)).map(|c| c.ln).sum::<f64>()
 }
 
 impl Factors {
     /// ln of the corrected seconds of an equation.
     pub fn ln_predicted(&self, equation: &Equation) -> f64 {
-        let corrected = |p: &Part| (self.platform + correction(&self.levels, &p.kind, p.ln_size)).exp() * p.seconds;
+        let corrected = |p: &Part| (self.platform + correction(&self.levels, &p.kind, &p.shape)).exp() * p.seconds;
         equation.predicted.iter().map(corrected).sum::<f64>().ln()
     }
 }
@@ -112,9 +112,17 @@ struct Unknowns {
 /// that tells kinds apart. For evaluations that calibrate other predictions than a model's;
 /// [`CostModel::calibrate`](crate::CostModel::calibrate) is the way to calibrate a model. Nothing is added for no records.
 pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
-    let none = Part { kind: "".into(), ln_size: 0.0, seconds: 1.0 };
+    let none = Part { kind: "".into(), shape: [0.0; N_SHAPE], seconds: 1.0 };
     let equation = |&ln_measured: &f64| Equation { ln_measured, predicted: vec![none.clone()], share: None };
     fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>()).platform
+}
+
+impl Unknowns {
+    /// A new unknown, by the standard deviation of its prior.
+    fn add(&mut self, std: f64) -> usize {
+        self.precision.push(std.powi(-2));
+        self.precision.len() - 1
+    }
 }
 
 /// The corrections that equations ask for; none for none.
@@ -123,24 +131,22 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Fact
     // Totals alone do not tell sizes apart.
     let sized = equations.iter().any(|e| e.share.is_some());
     let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
-    let mut names: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
-    let mut columns: BTreeMap<(&str, u64), usize> = BTreeMap::new();
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut slopes: BTreeMap<&str, [usize; N_SHAPE]> = BTreeMap::new();
+    let mut columns: BTreeMap<(&str, [u64; N_SHAPE]), usize> = BTreeMap::new();
     let mut rows = Vec::with_capacity(equations.len());
     for equation in &equations {
         let mut predicted = Vec::with_capacity(equation.predicted.len());
         for part in &equation.predicted {
-            let column = *columns.entry((&part.kind, part.ln_size.to_bits())).or_insert_with(|| {
+            let column = *columns.entry((&part.kind, part.shape.map(f64::to_bits))).or_insert_with(|| {
                 let mut path = vec![(0, 1.0)];
                 for level in levels(&part.kind) {
-                    let slope_std = if level.contains(' ') { SLOPE_STD } else { CLASS_SLOPE_STD };
-                    let [at, slope] = *names.entry(level).or_insert_with(|| {
-                        unknowns.precision.extend([LEVEL_STD.powi(-2), slope_std.powi(-2)]);
-                        [unknowns.precision.len() - 2, unknowns.precision.len() - 1]
-                    });
-                    path.push((at, 1.0));
-                    if sized {
-                        path.push((slope, part.ln_size));
-                    }
+                    path.push((*names.entry(level).or_insert_with(|| unknowns.add(LEVEL_STD)), 1.0));
+                }
+                if sized && !part.kind.is_empty() {
+                    let add = || std::array::from_fn(|_| unknowns.add(SLOPE_STD));
+                    let own = *slopes.entry(&part.kind).or_insert_with(add);
+                    path.extend(own.into_iter().zip(part.shape).filter(|(_, ln)| *ln != 0.0));
                 }
                 unknowns.paths.push(path);
                 unknowns.paths.len() - 1
@@ -153,8 +159,9 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Fact
         return Factors::default();
     }
     let theta = solve(&rows, &unknowns);
-    let correction = |[at, slope]: [usize; 2]| Correction { ln: theta[at], per_ln_size: theta[slope] };
-    let levels = names.into_iter().map(|(name, unknowns)| (name.to_owned(), correction(unknowns))).collect();
+    let per_ln = |kind: &str| slopes.get(kind).map_or([0.0; N_SHAPE], |own| own.map(|slope| theta[slope]));
+    let of = |(kind, at): (&str, usize)| (kind.to_owned(), Correction { ln: theta[at], per_ln: per_ln(kind) });
+    let levels = names.into_iter().map(of).collect();
     Factors { platform: theta[0], levels }
 }
 
@@ -229,14 +236,15 @@ pub(super) fn median(mut x: Vec<f64>) -> f64 {
 /// a (n, n), b (n) → (n)
 fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     let n = b.len();
-    for j in 0..n {
-        for k in 0..j {
-            let factor = a[j][k];
-            a[j..].iter_mut().for_each(|row| row[j] -= row[k] * factor);
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    for i in 0..n {
+        let (above, below) = a.split_at_mut(i);
+        let row = &mut below[0];
+        for (j, other) in above.iter().enumerate() {
+            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
         }
         // The priors keep every pivot above zero.
-        let pivot = a[j][j].sqrt();
-        a[j..].iter_mut().for_each(|row| row[j] /= pivot);
+        row[i] = (row[i] - dot(&row[..i], &row[..i])).sqrt();
     }
     for i in 0..n {
         for k in 0..i {
@@ -258,11 +266,11 @@ mod tests {
     use super::*;
 
     fn part(kind: &str, seconds: f64) -> Part {
-        Part { kind: kind.into(), ln_size: 0.0, seconds }
+        Part { kind: kind.into(), shape: [0.0; N_SHAPE], seconds }
     }
 
     fn of(factors: &Factors, kind: &str) -> f64 {
-        (factors.platform + correction(&factors.levels, kind, 0.0)).exp()
+        (factors.platform + correction(&factors.levels, kind, &[0.0; N_SHAPE])).exp()
     }
 
     fn whole(ln_ratio: f64) -> Equation {
@@ -308,17 +316,18 @@ mod tests {
 
     #[test]
     fn profiles_tell_sizes_of_a_kind_apart() {
-        // The larger a depthwise convolution, the faster: e^-0.3 for each unit of ln size.
-        let profile = |ln_size: f64| Equation {
-            ln_measured: -0.3 * ln_size,
-            predicted: vec![Part { kind: "ParamL Conv depthwise".into(), ln_size, seconds: 1.0 }],
+        // The more rows a depthwise convolution has, the faster: e^-0.3 for each unit of ln rows.
+        let at = |rows: f64| -> LnSizes { [rows, 1.0, 0.0, 0.0, 0.0, 0.0] };
+        let profile = |rows: f64| Equation {
+            ln_measured: -0.3 * rows,
+            predicted: vec![Part { kind: "ParamL Conv depthwise".into(), shape: at(rows), seconds: 1.0 }],
             share: Some(1.0),
         };
         let mut equations: Vec<Equation> = (-10..=10).map(|i| profile(f64::from(i) / 2.0)).collect();
         equations.push(whole(0.0));
         let slope = |factors: &Factors| {
-            correction(&factors.levels, "ParamL Conv depthwise", 1.0)
-                - correction(&factors.levels, "ParamL Conv depthwise", 0.0)
+            correction(&factors.levels, "ParamL Conv depthwise", &at(1.0))
+                - correction(&factors.levels, "ParamL Conv depthwise", &at(0.0))
         };
         let found = slope(&fit(&equations));
         assert!((found + 0.3).abs() < 0.05, "{found}");

@@ -1,17 +1,28 @@
-//! Kinds of operators, as far as a calibration tells them apart: by the class, the operation, and whether a convolution is
-//! depthwise; and how large a node of its kind is. A chip or an engine is often slow at a kind (a softmax, a padding), and
-//! at small ones or large ones of it.
+//! Kinds of operators, as far as a calibration tells them apart: by the class, the operation with its qualifier (packing of
+//! windows), and whether a convolution is depthwise; and the shape of a node of its kind. A chip or an engine is often slow
+//! at a kind (a softmax, a padding), and at small ones or large ones of it, or narrow or deep ones.
 
 use std::sync::Arc;
 
 use ledg_template::NodeDescription;
 
+/// Words of an operation that name a kind: `Pack windows`.
+const WORDS: usize = 2;
+/// Words that say how a kind is used, not what it is.
+const ATTRIBUTES: [&str; 6] = ["fused", "stride", "dilated", "grouped", "depthwise", "broadcast"];
+
 /// The kind of what it takes to start an operator, whatever it does.
 pub(crate) const LAUNCH: &str = "(launch)";
 
-/// ln of a usual size: rows of a contraction, elements that others read and write.
-const USUAL_ROWS: f64 = 5.0;
-const USUAL_ELEMS: f64 = 11.5;
+/// Numbers that describe a shape.
+pub(crate) const N_SHAPE: usize = 6;
+/// ln of sizes, each against a usual one. Of contractions: rows (the batch is in them), columns, contracted length, weights,
+/// kernel window, stride; of others: elements read and written (the batch is in them), innermost dimension, axis, none,
+/// kernel window, stride.
+pub type LnSizes = [f64; N_SHAPE];
+/// What is usual, in ln.
+const USUAL_CONTRACTION: LnSizes = [5.0, 5.0, 5.5, 10.5, 1.0, 0.0];
+const USUAL_OTHER: LnSizes = [11.5, 5.0, 3.0, 0.0, 0.0, 0.0];
 /// Sizes further from the usual one, in ln, say no more.
 const FARTHEST: f64 = 6.0;
 
@@ -20,33 +31,37 @@ const FARTHEST: f64 = 6.0;
 pub(crate) struct Kind {
     /// `Norm Softmax`, `ParamL Conv depthwise`.
     pub name: Arc<str>,
-    /// ln of the size of one sample, against a usual one; both grow with the batch.
-    ln_size: f64,
+    /// That of one sample.
+    shape: LnSizes,
 }
 
 impl Kind {
     /// Of a described node.
     pub fn of(node: &NodeDescription) -> Self {
         let mut name = node.class.clone();
-        let operation = node.sentence.strip_prefix(node.class.as_str()).unwrap_or("").split_whitespace().next();
-        if let Some(word) = operation.filter(|word| word.starts_with(|c: char| c.is_alphabetic())) {
+        let words = node.sentence.strip_prefix(node.class.as_str()).unwrap_or("").split_whitespace();
+        let of_kind = |word: &&str| word.starts_with(char::is_alphabetic) && !ATTRIBUTES.contains(word);
+        for word in words.take_while(of_kind).take(WORDS) {
             name.push(' ');
             name.push_str(word);
         }
         if node.dims.depthwise > 0.0 {
             name.push_str(" depthwise");
         }
-        let moved = node.magnitudes.read_elems + node.magnitudes.write_elems;
-        let ln_size = match node.macs > 0.0 && node.dims.m > 0.0 {
-            true => node.dims.m.ln() - USUAL_ROWS,
-            false => moved.max(1.0).ln() - USUAL_ELEMS,
+        let (dims, moved) = (&node.dims, node.magnitudes.read_elems + node.magnitudes.write_elems);
+        let window = [dims.kernel_elems, dims.stride];
+        let (sizes, usual) = match node.macs > 0.0 && dims.m > 0.0 {
+            true => ([dims.m, dims.n, dims.k, node.magnitudes.weight_elems, window[0], window[1]], USUAL_CONTRACTION),
+            false => ([moved, dims.inner, dims.axis_len, 1.0, window[0], window[1]], USUAL_OTHER),
         };
-        Kind { name: name.into(), ln_size }
+        Kind { name: name.into(), shape: std::array::from_fn(|i| sizes[i].max(1.0).ln() - usual[i]) }
     }
 
-    /// ln of the size at a batch, against a usual one, within bounds.
-    pub fn ln_size(&self, batch: f64) -> f64 {
-        (self.ln_size + batch.ln()).clamp(-FARTHEST, FARTHEST)
+    /// The shape at a batch, within bounds.
+    pub fn shape(&self, batch: f64) -> LnSizes {
+        let mut shape = self.shape;
+        shape[0] += batch.ln();
+        shape.map(|ln| ln.clamp(-FARTHEST, FARTHEST))
     }
 }
 
@@ -70,8 +85,9 @@ mod tests {
 
     #[test]
     fn sizes_follow_the_batch_within_bounds() {
-        let kind = Kind { name: "Act Relu".into(), ln_size: 1.0 };
-        assert!((kind.ln_size(4.0) - (1.0 + 4.0f64.ln())).abs() < 1e-12);
-        assert_eq!(kind.ln_size(1e9), FARTHEST);
+        let kind = Kind { name: "Act Relu".into(), shape: [1.0, 2.0, 0.0, 0.0, 0.0, 0.0] };
+        let [rows, columns, ..] = kind.shape(4.0);
+        assert!((rows - (1.0 + 4.0f64.ln())).abs() < 1e-12 && columns == 2.0);
+        assert_eq!(kind.shape(1e9)[0], FARTHEST);
     }
 }

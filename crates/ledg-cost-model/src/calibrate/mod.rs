@@ -1,7 +1,7 @@
 //! Calibration to a device from a handful of measured records.
 //!
 //! For every platform with records, factors are fitted that bring predicted seconds to measured ones: one for the platform,
-//! and one for each kind and size of operator (see [`kinds`]) on top of it, all shrunk towards no correction, so that few records
+//! and one for each kind and shape of operator (see [`kinds`]) on top of it, all shrunk towards no correction, so that few records
 //! move only what they speak of (see [`fit`]). Records that also say how long each node took tell kinds apart at once. A
 //! calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
 //!
@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fit::{Correction, calibrated_level};
 use self::fit::{Equation, Factors, Part, correction};
-use self::kinds::{Kind, LAUNCH};
+pub use self::kinds::LnSizes;
+use self::kinds::{Kind, LAUNCH, N_SHAPE};
 pub use self::report::{CalibrationReport, Errors, PlatformReport};
 use crate::conformal::{Conformal, scale};
 use crate::error::{CostModelError, Result};
@@ -73,7 +74,7 @@ impl Calibration {
         for (name, p) in &self.platforms {
             let believable = |ln: &f64| ln.is_finite() && ln.abs() <= BEYOND_BELIEF.ln();
             let sound = believable(&p.ln_scale)
-                && p.kinds.values().all(|c| believable(&c.ln) && believable(&c.per_ln_size))
+                && p.kinds.values().all(|c| believable(&c.ln) && c.per_ln.iter().all(believable))
                 && p.scores.scores.iter().all(|s| s.is_finite() && *s >= 0.0)
                 && p.scores.scores.is_sorted()
                 && p.scores.scores.len() <= p.scores.n
@@ -94,8 +95,8 @@ impl Calibration {
 impl PlatformScale {
     /// What a node of that kind takes at a batch if it was estimated to take `cost`, but for `ln_scale`.
     pub(crate) fn of_kind(&self, kind: &Kind, batch: f64, cost: &NodeCost) -> NodeCost {
-        let launch_s = cost.launch_s * correction(&self.kinds, LAUNCH, 0.0).exp();
-        NodeCost { launch_s, ..cost.scaled(correction(&self.kinds, &kind.name, kind.ln_size(batch)).exp()) }
+        let launch_s = cost.launch_s * correction(&self.kinds, LAUNCH, &[0.0; N_SHAPE]).exp();
+        NodeCost { launch_s, ..cost.scaled(correction(&self.kinds, &kind.name, &kind.shape(batch)).exp()) }
     }
 
     /// The half-width by the platform's own records, if there are enough of them for that coverage.
@@ -212,16 +213,16 @@ impl CostModel {
 fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[Kind], estimate: &Estimate) -> Result<Case> {
     let described = graph.described();
     let batch = graph.units(row.batch)?;
-    let launch = |seconds| Part { kind: LAUNCH.into(), ln_size: 0.0, seconds };
-    // By kind and size, of all nodes and of those that were measured.
-    let mut parts: BTreeMap<(&str, u64), Part> = BTreeMap::new();
-    let mut profile: BTreeMap<(&str, u64), (Part, f64, f64)> = BTreeMap::new();
+    let launch = |seconds| Part { kind: LAUNCH.into(), shape: [0.0; N_SHAPE], seconds };
+    // By kind and shape, of all nodes and of those that were measured.
+    let mut parts: BTreeMap<(&str, [u64; N_SHAPE]), Part> = BTreeMap::new();
+    let mut profile: BTreeMap<(&str, [u64; N_SHAPE]), (Part, f64, f64)> = BTreeMap::new();
     let mut launches_s = 0.0;
     for node in &estimate.nodes {
         let kind = &node_kinds[node.node];
-        let ln_size = kind.ln_size(batch);
-        let key = (&*kind.name, ln_size.to_bits());
-        let none = Part { kind: Arc::clone(&kind.name), ln_size, seconds: 0.0 };
+        let shape = kind.shape(batch);
+        let key = (&*kind.name, shape.map(f64::to_bits));
+        let none = Part { kind: Arc::clone(&kind.name), shape, seconds: 0.0 };
         let body_s = node.latency_s - node.launch_s;
         parts.entry(key).or_insert_with(|| none.clone()).seconds += body_s;
         launches_s += node.launch_s;
@@ -235,7 +236,7 @@ fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[Kind], 
         }
     }
     let predicted = match parts.is_empty() {
-        true => vec![Part { kind: "".into(), ln_size: 0.0, seconds: estimate.latency_s }],
+        true => vec![Part { kind: "".into(), shape: [0.0; N_SHAPE], seconds: estimate.latency_s }],
         false => parts.into_values().chain([launch(launches_s)]).filter(|part| part.seconds > 0.0).collect(),
     };
     // A profile says what is slow, the whole how slow.
