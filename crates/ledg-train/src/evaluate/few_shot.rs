@@ -118,7 +118,7 @@ mod tests {
             })
             .collect();
         let off = |noise: f64| -> Vec<f64> {
-            let sign = |i: usize| if i % 2 == 0 { noise } else { -noise };
+            let sign = |i: usize| if i.is_multiple_of(2) { noise } else { -noise };
             held_out.iter().enumerate().map(|(i, p)| p.ln_measured - 2f64.ln() + sign(i)).collect()
         };
         let methods = [off(0.0), off(0.3)].map(|member| Method { name: "m".into(), members: vec![member] });

@@ -81,7 +81,7 @@ impl Evaluation {
 
     /// Errors by seed, averaged, beside the baselines'.
     fn errors(&self, out: &mut String) -> Result<()> {
-        write!(out, "| method | {ERRORS}|---|---|---|---|---|---|\n")?;
+        writeln!(out, "| method | {ERRORS}|---|---|---|---|---|---|")?;
         let own = self.model();
         let metrics: Vec<Metrics> = own.members.iter().filter_map(|member| self.metrics(member)).collect();
         if metrics.is_empty() {
@@ -112,7 +112,7 @@ impl Evaluation {
             "## Variants\n\nThe first row is the experiment as it is; the others change what their row says. *Difference* is the \
              variant's MAPE less the first row's, seed by seed, in percentage points: positive where the change hurts.\n"
         )?;
-        write!(out, "| variant | parameters | MAPE difference | {ERRORS}|---|---|---|---|---|---|---|---|\n")?;
+        writeln!(out, "| variant | parameters | MAPE difference | {ERRORS}|---|---|---|---|---|---|---|---|")?;
         let line = |out: &mut String, name: &str, difference: &str, results: &[RunResult]| -> Result<()> {
             let metrics: Vec<Metrics> = by_seed(results).into_values().collect();
             let parameters = results.first().map_or(0, |r| r.n_parameters);
@@ -192,7 +192,7 @@ fn row(out: &mut String, name: &str, m: &Metrics) -> Result<()> {
 }
 
 fn grouped(out: &mut String, title: &str, groups: &BTreeMap<String, Metrics>) -> Result<()> {
-    write!(out, "## {title}\n\n| | {ERRORS}|---|---|---|---|---|---|\n")?;
+    writeln!(out, "## {title}\n\n| | {ERRORS}|---|---|---|---|---|---|")?;
     for (name, metrics) in groups {
         row(out, name, metrics)?;
     }
