@@ -53,7 +53,41 @@ pub(crate) struct OperatorWire {
     pub weights: Option<String>,
     pub params: Option<String>,
     #[serde(default)]
-    pub fixed: bool,
+    pub fixed: Fixed,
+}
+
+/// `true`, `false` or `"never"`.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Fixed {
+    /// Whether the result is known ahead of time once shapes are, whatever is read.
+    Stated(bool),
+    /// It runs even if all that it reads is known ahead of time.
+    Word(Never),
+}
+
+/// The word.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Never {
+    /// `"never"`.
+    Never,
+}
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Fixed::Stated(false)
+    }
+}
+
+/// As in the file: fingerprints are made of this.
+impl std::fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fixed::Stated(stated) => stated.fmt(f),
+            Fixed::Word(Never::Never) => f.write_str("never"),
+        }
+    }
 }
 
 /// `"Conv"` or `["Conv", "com.microsoft.FusedConv"]`.
@@ -96,7 +130,7 @@ pub(crate) struct Operator {
     pub operands: [usize; 2],
     /// Its result is known ahead of time once shapes are.
     pub fixed: bool,
-    /// Of a plan: it runs even if all that it reads is known ahead of time; what it writes counts as a weight all the same.
+    /// It runs even if all that it reads is known ahead of time; what it writes counts as a weight all the same.
     pub runs: bool,
     macs: Option<Arc<Formula>>,
     flops: Option<Arc<Formula>>,
@@ -123,8 +157,8 @@ impl Operator {
             sentence: Sentence::parse(&wire.sentence, origin, op)?,
             dims: wire.dims,
             operands: wire.operands.unwrap_or([0, 1]),
-            fixed: wire.fixed,
-            runs: false,
+            fixed: wire.fixed == Fixed::Stated(true),
+            runs: wire.fixed == Fixed::Word(Never::Never),
             macs: formula("macs", &wire.macs)?,
             flops: formula("flops", &wire.flops)?,
             read: formula("read", &wire.read)?,

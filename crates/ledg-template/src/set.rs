@@ -109,15 +109,14 @@ impl TemplateSet {
     /// The set with the operators of an engine's compiled plans, which are all of one domain that the set does not have.
     ///
     /// Nothing that the set says of other graphs changes, so its [`fingerprint`](Self::fingerprint) does not either: a
-    /// model that was trained with the set stays valid. What is in a plan runs, also on weights alone: what could be done ahead
-    /// of time is no node of it. A graph with such operators is known at its own batch size only,
+    /// model that was trained with the set stays valid. A graph with such operators is known at its own batch size only,
     /// as a plan is made for one; see [`is_plan`](Self::is_plan).
     ///
     /// # Errors
     /// As [`with_toml`](Self::with_toml); also declarations other than operators of `domain`.
     pub fn with_plan_operators(mut self, domain: &str, origin: &str, text: &str) -> Result<TemplateSet, TemplateError> {
         let hash = self.hash.clone();
-        let (before, first) = (self.declared.len(), self.operators.len());
+        let before = self.declared.len();
         self.add(origin, text)?;
         for (what, name) in self.declared.keys().skip(before) {
             if *what != "operator" || parse_op(name).domain != domain {
@@ -126,7 +125,6 @@ impl TemplateSet {
                 return Err(TemplateError::BadName { origin, what, name, why });
             }
         }
-        self.operators[first..].iter_mut().for_each(|operator| operator.runs = true);
         self.hash = hash;
         self.plan_domains.insert(domain.to_owned());
         Ok(self)

@@ -81,6 +81,7 @@ class = "Move"
 sentence = "Pack"
 dims = "stated"
 flops = "0"
+fixed = "never"
 [[operator]]
 op = "acme.Tile"
 class = "ParamL"
