@@ -10,21 +10,18 @@ use candle_nn::VarBuilder;
 use ledg_encoder::{Encoder, SentenceTable};
 use ledg_predictor::{Executor, Normalization, Predictor, PredictorConfig};
 use ledg_template::{FEATURE_SCHEMA, TemplateSet};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Calibration;
 use crate::conformal::ConformalTable;
 use crate::error::{CostModelError, Result};
+use crate::weights;
 
 /// Version of the bundle format.
 pub const BUNDLE_VERSION: u32 = 1;
 
 /// Metadata key of the header.
 const HEADER_KEY: &str = "ledg";
-/// Tensor that holds the table of sentences embedded ahead of time.
-const SENTENCES: &str = "sentences";
 
 /// The header of a bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,25 +93,9 @@ impl Bundle {
     /// # Errors
     /// Tensors that are not f32; a header that is not serialisable.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let damaged = |why: String| CostModelError::Bundle { origin: "(being written)".into(), why };
-        let mut data: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-        for (k, member) in self.members.iter().enumerate() {
-            for (name, tensor) in member {
-                let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-                data.insert(format!("member.{k}.{name}"), (Dtype::F32, tensor.dims().to_vec(), bytes));
-            }
-        }
-        let table = self.sentences.to_bytes()?;
-        data.insert(SENTENCES.into(), (Dtype::U8, vec![table.len()], table));
-        let views: Vec<(&String, TensorView)> = data
-            .iter()
-            .map(|(name, (dtype, shape, bytes))| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
-            .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
-            .map_err(|e| damaged(e.to_string()))?;
-        let header = serde_json::to_string(&self.header).map_err(|e| damaged(e.to_string()))?;
-        let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(e.to_string()))
+        let header = serde_json::to_string(&self.header)
+            .map_err(|e| CostModelError::Bundle { origin: "(being written)".into(), why: e.to_string() })?;
+        weights::to_bytes(HEADER_KEY, header, &self.members, &self.sentences)
     }
 
     /// Reads a bundle; `origin` names it in errors.
@@ -123,32 +104,10 @@ impl Bundle {
     /// Damage; a mismatch of version, templates, features or encoder.
     pub fn from_bytes(bytes: &[u8], origin: &str, templates: &TemplateSet, encoder: &Encoder) -> Result<Self> {
         let damaged = |why: String| CostModelError::Bundle { origin: origin.into(), why };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
-        let json = metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY));
-        let json = json.ok_or_else(|| damaged(format!("it has no `{HEADER_KEY}` header")))?;
-        let header: BundleHeader = serde_json::from_str(json).map_err(|e| damaged(format!("header: {e}")))?;
+        let json = weights::header(bytes, origin, HEADER_KEY)?;
+        let header: BundleHeader = serde_json::from_str(&json).map_err(|e| damaged(format!("header: {e}")))?;
         header.check(origin, templates, encoder)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
-        let mut members = vec![Member::new(); header.members];
-        let mut sentences = None;
-        for (name, view) in tensors.iter() {
-            if name == SENTENCES {
-                sentences = Some(SentenceTable::from_bytes(view.data())?);
-                continue;
-            }
-            let place = name.strip_prefix("member.").and_then(|rest| rest.split_once('.'));
-            let member = place.and_then(|(k, weight)| Some((members.get_mut(k.parse::<usize>().ok()?)?, weight)));
-            let (member, weight) = member.ok_or_else(|| damaged(format!("it holds an unexpected tensor `{name}`")))?;
-            if view.dtype() != Dtype::F32 {
-                return Err(damaged(format!("tensor `{name}` is {:?}, not F32", view.dtype())));
-            }
-            let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-            if values.iter().any(|x| !x.is_finite()) {
-                return Err(damaged(format!("tensor `{name}` holds a number that is not finite")));
-            }
-            member.insert(weight.to_owned(), Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
-        }
-        let sentences = sentences.ok_or_else(|| damaged(format!("tensor `{SENTENCES}` is missing")))?;
+        let (members, sentences) = weights::from_bytes(bytes, origin, header.members)?;
         Ok(Bundle { header, members, sentences })
     }
 

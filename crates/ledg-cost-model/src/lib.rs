@@ -33,6 +33,7 @@ pub mod ranking;
 mod records;
 mod session;
 pub mod text;
+mod weights;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
 pub use calibrate::{

@@ -3,9 +3,9 @@
 //! An equation says that `Σ_j exp(θ·levels(j)) · predicted_j`, the seconds of each kind and size j corrected, was measured.
 //! `θ` has one number for the platform and one for each level of each kind (class, operation, depthwise or not), and, where
 //! there are profiles, those of each kind that are multiplied by ln of its sizes (rows, columns, contracted length and so
-//! on, see [`LnSizes`]); each has a normal prior around no correction. So a kind that no record tells apart follows its class, a class its platform, and few records move what they
-//! speak of. The maximum of the posterior is found by Gauss-Newton steps on ln seconds. Residuals
-//! are taken to be Student's: the pull of a strange record fades.
+//! on, see [`LnSizes`]); each has a normal prior around no correction. So a kind that no record tells apart follows its
+//! class, a class its platform, and few records move what they speak of. The maximum of the posterior is found by
+//! Gauss-Newton steps on ln seconds. Residuals are taken to be Student's: the pull of a strange record fades.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
