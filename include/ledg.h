@@ -11,8 +11,10 @@
  *            once. Freeing NULL is fine. Handles do not depend on each other: free them in any order.
  * Threads.   A const handle in an argument means: any number of threads may use it at once. A handle that is not const is for one
  *            thread at a time. Models, graphs and platforms never change. There is no global state but the log callback and the
- *            built-in model, which is loaded once. The one thread pool is the tensor library's: a sentence that the model was not
- *            shipped with starts it, and so do models with the paper's readout.
+ *            built-in model, which is loaded once. No call leaves a thread behind but two kinds, which may start the tensor library's
+ *            workers, one for every core but one, asleep until the process ends: ledg_model_update, and predictions of models with
+ *            the paper's readout. CANDLE_NUM_THREADS=1 in the environment prevents it. A sentence that the model was not shipped
+ *            with is embedded on one thread, which ends with the call.
  * Strings.   In: ledg_str, UTF-8 with its length, borrowed for the call. Out: views that live as long as their parent, or a
  *            ledg_string to free.
  * Structs.   A struct that begins with struct_size may grow at its end in later versions. Zero it, set struct_size to its sizeof,

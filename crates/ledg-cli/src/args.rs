@@ -239,6 +239,12 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
+    /// Models as they are: no dimension bound, no operator let through but those that are known or declared.
+    pub fn plain(declared: BTreeSet<OpType>) -> ImportArgs {
+        let max_nodes = Limits::default().max_nodes;
+        ImportArgs { declared, dims: Vec::new(), unknown: UnknownArg::Error, via: None, max_nodes }
+    }
+
     /// The same with the operators that plugins describe.
     pub fn with(&self, plugins: &Plugins) -> ImportArgs {
         ImportArgs { declared: plugins.operators(), ..self.clone() }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use ledg_cost_model::graph::{Graph, GraphError};
@@ -89,6 +89,27 @@ impl Model {
             let ops = imported.unknown.iter().map(|u| format!("{}{}", dotted(&u.domain), u.op));
             console.warn(&format!("{label}: no shape rule for {}; shapes behind them may be missing", tally(ops)));
         }
+    }
+}
+
+/// A graph's file: the name as it stands, or with its ending.
+pub fn find_graph(graphs: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    if name.is_empty() {
+        bail!("the column `graph` is empty");
+    }
+    let endings = ["", ".onnx", ".json"];
+    let found = endings.iter().map(|ending| graphs.join(format!("{name}{ending}"))).find(|path| path.is_file());
+    found.with_context(|| {
+        format!("graph `{name}`: there is no such file in {}, nor with .onnx or .json", graphs.display())
+    })
+}
+
+/// A path of a hardware file as seen from the folder of the file that names it, if it is there; else the text as it is.
+pub fn from_folder(folder: &Path, spec: &str) -> String {
+    let end = spec.rfind(".toml").map(|at| at + ".toml".len());
+    match end.map(|end| (folder.join(&spec[..end]), &spec[end..])) {
+        Some((path, rest)) if path.is_file() => format!("{}{rest}", path.display()),
+        _ => spec.to_owned(),
     }
 }
 

@@ -2,11 +2,28 @@
 //!
 //! **Invariant:** no attention mask. All sentences of a batch have the same token count, so there is no padding to mask; and
 //! as no sum runs across sentences, each row of a batch has the bits it has alone.
+//!
+//! **Invariant:** no sum and no activation is of [`MAX_ELEMENTS`] or more: candle gives those to threads that it keeps for as
+//! long as the process lives, which a library must not leave behind in a compiler.
 
 use candle_core::{D, Module, Result, Tensor};
 use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear, ops::softmax_last_dim};
 
 use crate::weights::WordEmbeddings;
+
+/// Elements from which on candle's elementwise operations start its threads.
+const MAX_ELEMENTS: usize = 64 * 1024;
+
+/// A function of rows, of a few rows at a time: none of its tensors has [`MAX_ELEMENTS`] elements if none is wider than `width`.
+///
+/// # Shapes
+/// (rows, a) -> (rows, b)
+fn by_rows(x: &Tensor, width: usize, f: impl Fn(usize, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let (n, at_once) = (x.dim(0)?, ((MAX_ELEMENTS - 1) / width).max(1));
+    let part = |start: usize| f(start, &x.narrow(0, start, at_once.min(n - start))?);
+    let parts = (0..n).step_by(at_once).map(part).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&parts, 0)
+}
 
 /// The sizes of a BERT.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +67,9 @@ impl Bert {
     pub(crate) fn forward(&self, ids: &[u32], n: usize, t: usize) -> Result<Tensor> {
         let mut x = self.embeddings.forward(ids, n, t)?;
         for layer in &self.layers {
-            x = layer.forward(&x)?;
+            x = layer.forward(&x, n, t)?;
         }
-        Ok(x)
+        x.reshape((n, t, ()))
     }
 }
 
@@ -68,19 +85,22 @@ impl Embeddings {
         let d = cfg.hidden_size;
         let positions = vb.get((cfg.max_positions, d), "position_embeddings.weight")?;
         let segments = vb.get((2, d), "token_type_embeddings.weight")?;
+        let segment = segments.narrow(0, 0, 1)?;
         Ok(Self {
             words,
-            positions: positions.broadcast_add(&segments.narrow(0, 0, 1)?)?,
+            positions: by_rows(&positions, d, |_, rows| rows.broadcast_add(&segment))?,
             norm: layer_norm(d, cfg.layer_norm_eps, vb.pp("LayerNorm"))?,
         })
     }
 
     /// # Shapes
-    /// n · t ids -> (n, t, hidden)
+    /// n · t ids -> (n · t, hidden)
     fn forward(&self, ids: &[u32], n: usize, t: usize) -> Result<Tensor> {
         let d = self.positions.dim(1)?;
-        let words = Tensor::from_vec(self.words.rows(ids)?, (n, t, d), self.positions.device())?;
-        self.norm.forward(&words.broadcast_add(&self.positions.narrow(0, 0, t)?)?)
+        let words = Tensor::from_vec(self.words.rows(ids)?, (n * t, d), self.positions.device())?;
+        let positions = self.positions.narrow(0, 0, t)?.repeat((n, 1))?;
+        let sum = by_rows(&words, d, |at, rows| rows + positions.narrow(0, at, rows.dim(0)?)?)?;
+        self.norm.forward(&sum)
     }
 }
 
@@ -105,11 +125,14 @@ impl Layer {
     }
 
     /// # Shapes
-    /// (n, t, hidden) -> (n, t, hidden)
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.attention_norm.forward(&(x + self.attention.forward(x)?)?)?;
-        let h = self.output.forward(&self.intermediate.forward(&x)?.gelu_erf()?)?;
-        self.output_norm.forward(&(x + h)?)
+    /// (n · t, hidden) -> (n · t, hidden)
+    fn forward(&self, x: &Tensor, n: usize, t: usize) -> Result<Tensor> {
+        let attended = self.attention.forward(x, n, t)?;
+        by_rows(x, self.intermediate.weight().dim(0)?, |at, x| {
+            let x = self.attention_norm.forward(&(x + attended.narrow(0, at, x.dim(0)?)?)?)?;
+            let h = self.output.forward(&self.intermediate.forward(&x)?.gelu_erf()?)?;
+            self.output_norm.forward(&(x + h)?)
+        })
     }
 }
 
@@ -134,16 +157,17 @@ impl SelfAttention {
     }
 
     /// # Shapes
-    /// (n, t, hidden) -> (n, t, hidden)
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (n, t, d) = x.dims3()?;
+    /// (n · t, hidden) -> (n · t, hidden)
+    fn forward(&self, x: &Tensor, n: usize, t: usize) -> Result<Tensor> {
+        let d = x.dim(1)?;
+        let linear = |layer: &Linear, x: &Tensor| by_rows(x, d, |_, rows| layer.forward(rows));
         let heads = |h: Tensor| h.reshape((n, t, self.n_heads, ()))?.transpose(1, 2)?.contiguous(); // (n, heads, t, d/heads)
-        let q = heads(self.query.forward(x)?)?;
-        let k = heads(self.key.forward(x)?)?;
-        let v = heads(self.value.forward(x)?)?;
+        let q = heads(linear(&self.query, x)?)?;
+        let k = heads(linear(&self.key, x)?)?;
+        let v = heads(linear(&self.value, x)?)?;
         let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
         let scores = (q.matmul(&k.t()?)? * scale)?; // (n, heads, t, t)
         let h = softmax_last_dim(&scores)?.matmul(&v)?; // (n, heads, t, d/heads)
-        self.output.forward(&h.transpose(1, 2)?.reshape((n, t, d))?)
+        linear(&self.output, &h.transpose(1, 2)?.reshape((n * t, d))?)
     }
 }

@@ -12,7 +12,7 @@ use crate::bert::MINILM;
 use crate::error::start_of;
 use crate::memo::Memo;
 use crate::model::{MAX_SENTENCE_BYTES, Model, Source};
-use crate::{EncoderError, Result, SentenceTable, assets};
+use crate::{EncoderError, Result, SentenceTable, assets, on_one_thread};
 
 /// Sentences an encoder remembers unless told otherwise: 32 Ki, about 55 MB when full.
 pub const DEFAULT_MEMO_LIMIT: usize = 32 * 1024;
@@ -147,13 +147,13 @@ impl Encoder {
         let model = match self.model.get() {
             Some(model) => model,
             None => {
-                let loaded = Model::load(self.source)?;
+                let loaded = on_one_thread(|| Model::load(self.source))??;
                 let loaded = loaded.ok_or_else(|| EncoderError::NotEmbedded { start: start_of(first) })?;
                 self.model.get_or_init(|| loaded)
             }
         };
         let distinct: Vec<&str> = unknown.keys().copied().collect();
-        model.embed(&distinct)?.map_err(|i| EncoderError::EmptySentence {
+        on_one_thread(|| model.embed(&distinct))??.map_err(|i| EncoderError::EmptySentence {
             index: unknown[i].first().copied().unwrap_or_default(),
             n_sentences,
             start: start_of(distinct[i]),

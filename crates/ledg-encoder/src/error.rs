@@ -61,6 +61,9 @@ pub enum EncoderError {
     /// A tensor operation failed.
     #[error("the encoder's arithmetic failed")]
     Tensor(#[from] candle_core::Error),
+    /// The system grants no thread to do the arithmetic on.
+    #[error("no thread can be started for the encoder's arithmetic")]
+    Thread(#[source] rayon::ThreadPoolBuildError),
     /// The bytes are no sentence table: no safetensors file at all.
     #[error("not a sentence table: not a safetensors file")]
     TableFile(#[from] safetensors::SafeTensorError),

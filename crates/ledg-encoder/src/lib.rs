@@ -33,10 +33,12 @@ mod encoder;
 mod error;
 mod memo;
 mod model;
+mod one_thread;
 mod table;
 mod weights;
 
 pub use encoder::{DEFAULT_MEMO_LIMIT, Encoder, EncoderStats};
 pub use error::{EncoderError, Result};
 pub use model::{MAX_SENTENCE_BYTES, MAX_SENTENCE_TOKENS};
+pub use one_thread::on_one_thread;
 pub use table::SentenceTable;

@@ -51,6 +51,20 @@ impl SentenceTable {
         Ok(Self { fingerprint: encoder.fingerprint(), dim: encoder.dim(), rows })
     }
 
+    /// The table with more sentences at its end; those it has are not embedded again.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::embed`]; [`EncoderError::ForeignTable`] if another encoder made the table.
+    pub fn extended(&self, encoder: &Encoder, more: &[String]) -> Result<Self> {
+        if self.fingerprint != encoder.fingerprint() {
+            return Err(EncoderError::ForeignTable { table: self.fingerprint.clone(), encoder: encoder.fingerprint() });
+        }
+        let new: Vec<String> = more.iter().filter(|s| self.get(s).is_none()).cloned().collect();
+        let mut all = self.clone();
+        all.rows.extend(Self::build(encoder, &new)?.rows);
+        Ok(all)
+    }
+
     /// The vector of a sentence, if the table has it.
     ///
     /// # Shapes

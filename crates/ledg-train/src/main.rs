@@ -18,6 +18,7 @@ mod schedules;
 mod split;
 mod summary;
 mod trainer;
+mod transformers;
 mod variants;
 
 use std::path::PathBuf;
@@ -136,6 +137,17 @@ enum Command {
         #[arg(long)]
         output: PathBuf,
     },
+    /// Print what bundles say of transformers from BERT-large to GPT-3 XL on six GPUs.
+    ///
+    /// Example: ledg-train transformers runs/operators.ledg --output docs/results/transformers.md
+    Transformers {
+        /// The bundles, a column each.
+        #[arg(required = true)]
+        bundles: Vec<PathBuf>,
+        /// Also write the table to this Markdown file.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
     /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
     ///
     /// Example: ledg-train host-calibration crates/ledg-train/hosts/zen3 --output docs/results/host-calibration.md
@@ -198,6 +210,11 @@ fn main() -> Result<()> {
         Command::PackHost { records, graphs, hardware, output } => {
             print!("{}", data::host::pack(&records, &graphs, &hardware, &output)?);
             Ok(())
+        }
+        Command::Transformers { bundles, output } => {
+            let text = transformers::report(&bundles, output.as_deref())?;
+            print!("{text}");
+            output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
         Command::HostCalibration { host, bundle, numbers, draws, output } => {
             let text = host_calibration::report(&host, bundle.as_deref(), &numbers, draws)?;

@@ -12,6 +12,9 @@ Examples:
   ledg-cost calibrate --records records.jsonl --output my.ledg
   ledg-cost predict other.onnx --via tract --hardware host.toml --bundle my.ledg
 
+A `.csv` file has the columns graph, hardware, batch and latency_s, seconds of the whole batch.
+`graph` is a file in `--graphs`, with or without .onnx or .json; `--hardware` stands for the column.
+
 For every platform of the records, a factor of all its times and one of each kind of operator is
 fitted, shrunk towards none: five records are enough to gain by. With records of every node
 (`measure --per-node`) kinds are told apart at once. Other platforms keep their predictions.
@@ -30,8 +33,8 @@ Exit codes:
 #[derive(Debug, Args)]
 #[command(after_help = CALIBRATE_HELP)]
 pub struct CalibrateArgs {
-    /// Records, as `measure --record` or the library writes them; may be repeated.
-    #[arg(long, value_name = "FILE.jsonl", required = true)]
+    /// Records, as `measure --record` or the library writes them, or a `.csv` file of your own; may be repeated.
+    #[arg(long, value_name = "FILE", required = true)]
     pub records: Vec<PathBuf>,
     /// The folder that the graphs of the records are in [default: that of the records].
     #[arg(long, value_name = "DIR")]

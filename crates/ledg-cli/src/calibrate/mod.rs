@@ -1,6 +1,7 @@
 //! `ledg-cost calibrate`: from measured records to a bundle that fits this device.
 
 pub(crate) mod args;
+mod csv;
 mod records;
 
 use std::io::Write;
@@ -18,7 +19,7 @@ use crate::hardware;
 pub fn run(args: &CalibrateArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
     let plugins = hardware::plugins(&args.registry)?;
     let model = cost_model(args.bundle.as_deref(), &plugins)?;
-    let records = records::read(args, plugins.hardware)?;
+    let records = records::read(args, plugins)?;
     let (calibrated, report) = model.calibrate_with_report(&records)?;
     calibrated.save(&args.output)?;
     match args.format {

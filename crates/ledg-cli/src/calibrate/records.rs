@@ -1,12 +1,12 @@
-//! Records of both kinds: as `measure` writes them, and as the library does.
+//! Records of every kind: as `measure` writes them, as the library does, and as people do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use ledg_cost_model::graph::{Graph, Limits};
-use ledg_cost_model::{HardwareRegistry, MAX_RECORDS_BYTES, Measurement, Outcome, Platform, Records};
+use ledg_cost_model::graph::{Graph, Limits, OpType};
+use ledg_cost_model::{HardwareRegistry, MAX_RECORDS_BYTES, Measurement, Outcome, Platform, Plugins, Records};
 
 use crate::args::CalibrateArgs;
 use crate::hardware;
@@ -17,12 +17,14 @@ use crate::tract;
 const MAX_GRAPH_BYTES: u64 = 512 << 20;
 
 /// All records that the arguments name; at least one has a time.
-pub fn read(args: &CalibrateArgs, registry: HardwareRegistry) -> anyhow::Result<Records> {
+pub fn read(args: &CalibrateArgs, plugins: Plugins) -> anyhow::Result<Records> {
+    let operators = plugins.operators();
+    let registry = plugins.hardware;
     let on = match &args.hardware {
         Some(spec) => Some(Arc::new(hardware::resolve(&registry, spec)?)),
         None => None,
     };
-    let mut reader = Reader { args, registry, on, platforms: HashMap::new(), graphs: HashMap::new() };
+    let mut reader = Reader { args, registry, operators, on, platforms: HashMap::new(), graphs: HashMap::new() };
     let mut records = Records::new();
     for file in &args.records {
         reader.file(file, &mut records)?;
@@ -35,17 +37,22 @@ pub fn read(args: &CalibrateArgs, registry: HardwareRegistry) -> anyhow::Result<
     Ok(records)
 }
 
-struct Reader<'a> {
-    args: &'a CalibrateArgs,
+pub(super) struct Reader<'a> {
+    pub(super) args: &'a CalibrateArgs,
     registry: HardwareRegistry,
+    /// Operators that plugins declare.
+    pub(super) operators: BTreeSet<OpType>,
     /// The hardware of all records, if it was given.
-    on: Option<Arc<Platform>>,
+    pub(super) on: Option<Arc<Platform>>,
     platforms: HashMap<String, Arc<Platform>>,
     graphs: HashMap<(PathBuf, u64), Arc<Graph>>,
 }
 
 impl Reader<'_> {
     fn file(&mut self, file: &Path, records: &mut Records) -> anyhow::Result<()> {
+        if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
+            return self.csv(file, records);
+        }
         let text = read_text(file, MAX_RECORDS_BYTES)?;
         let name: Arc<str> = file.display().to_string().into();
         let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
@@ -72,7 +79,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn platform(&mut self, spec: &str, records: &Path) -> anyhow::Result<Arc<Platform>> {
+    pub(super) fn platform(&mut self, spec: &str, records: &Path) -> anyhow::Result<Arc<Platform>> {
         if let Some(platform) = self.on.as_ref().or(self.platforms.get(spec)) {
             return Ok(Arc::clone(platform));
         }

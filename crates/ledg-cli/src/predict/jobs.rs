@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** what is wrong with the file fails the command, what is wrong with a row fails that row.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use csv::ByteRecord;
@@ -10,6 +10,7 @@ use csv::ByteRecord;
 use super::engine::{Ask, Job};
 use super::platforms::Platforms;
 use crate::console::{Console, message};
+use crate::model_file::{find_graph, from_folder};
 
 /// Most rows of a jobs file; they are held in memory.
 const MAX_ROWS: usize = 1_000_000;
@@ -86,26 +87,5 @@ fn parse_batch(text: &str) -> anyhow::Result<Option<u64>> {
         Ok(n) if n > 0 => Ok(Some(n)),
         Err(_) if text.is_empty() => Ok(None),
         _ => bail!("batch `{text}` is no batch size: expected a whole number from 1, or nothing for the graph's own"),
-    }
-}
-
-/// A graph's file: the name as it stands, or with its ending.
-fn find_graph(graphs: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    if name.is_empty() {
-        bail!("the column `graph` is empty");
-    }
-    let endings = ["", ".onnx", ".json"];
-    let found = endings.iter().map(|ending| graphs.join(format!("{name}{ending}"))).find(|path| path.is_file());
-    found.with_context(|| {
-        format!("graph `{name}`: there is no such file in {}, nor with .onnx or .json", graphs.display())
-    })
-}
-
-/// A path of a hardware file as seen from the jobs file's folder, if it is there; else the text as it is.
-fn from_folder(folder: &Path, spec: &str) -> String {
-    let end = spec.rfind(".toml").map(|at| at + ".toml".len());
-    match end.map(|end| (folder.join(&spec[..end]), &spec[end..])) {
-        Some((path, rest)) if path.is_file() => format!("{}{rest}", path.display()),
-        _ => spec.to_owned(),
     }
 }

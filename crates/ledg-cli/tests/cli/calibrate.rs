@@ -92,3 +92,41 @@ fn records_that_cannot_be_used_are_named_by_line() {
     let said = bench.run(calibrate);
     assert!(said.code == 0 && said.stderr.contains("only one network was measured"), "{said:?}");
 }
+
+#[test]
+fn a_table_written_by_hand_calibrates_too() {
+    let bench = Bench::new();
+    bench.bundle();
+    measured(&bench, 1.0);
+    let rows = |hardware: &str| {
+        let ask = |i: u64| format!("graphs/conv{i}.json --hardware t4 --bundle toy.ledg");
+        let row = |i: u64| format!("conv{i},{hardware}1,{}\n", 1.8 * latency_s(&bench, &ask(i)));
+        (1..=6).map(row).collect::<String>()
+    };
+    bench.file("r.csv", format!("graph,hardware,batch,latency_s\n{}", rows("t4,")));
+    bench.file("bare.csv", format!("graph,batch,latency_s\n{}", rows("")));
+    let calibrate = "calibrate --graphs graphs --bundle toy.ledg --output my.ledg --records";
+    let asked = "graphs/conv3.json --hardware t4 --bundle";
+    let raw = latency_s(&bench, &format!("{asked} toy.ledg"));
+    for records in ["r.csv", "bare.csv --hardware t4"] {
+        bench.ok(&format!("{calibrate} {records}"));
+        let ratio = latency_s(&bench, &format!("{asked} my.ledg")) / raw;
+        assert!((ratio - 1.8).abs() < 0.05, "{records}: {ratio}");
+    }
+    std::fs::remove_file(bench.path().join("my.ledg")).unwrap();
+    for (text, said) in [
+        ("graph,batch,latency_s\nconv1,1,0.1\n", "column `hardware` is missing"),
+        ("graph,hardware,batch,latency_s\nconv1,t4,1,0.1\nconv9,t4,1,0.1\n", "bad.csv, line 3: graph `conv9`"),
+        ("graph,hardware,batch,latency_s\nconv1,t4,1,NaN\n", "bad.csv, line 2"),
+        ("graph,hardware,batch,latency_s\nconv1,t4,1,-1\n", "bad.csv, line 2"),
+        ("graph,hardware,batch,latency_s\nconv1,t4,one,0.1\n", "bad.csv, line 2"),
+        ("graph,hardware,batch,latency_s\nconv1,nothing,1,0.1\n", "bad.csv, line 2"),
+        ("graph,hardware,batch,latency_s\nconv1,t4,1\n", "bad.csv"),
+        ("graph,hardware,batch,latency_s\n", "no record with a time"),
+    ] {
+        bench.file("bad.csv", text);
+        let error = bench.fails(1, &format!("{calibrate} bad.csv"));
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    assert!(!bench.path().join("my.ledg").exists());
+}

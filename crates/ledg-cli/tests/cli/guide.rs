@@ -4,10 +4,6 @@ use std::path::Path;
 
 use super::support::Bench;
 
-/// The calibration is an example program of the façade; here it is called instead of built.
-#[path = "../../../ledg-cost-model/examples/calibrate.rs"]
-mod calibrate;
-
 const GUIDE: &str = include_str!("../../../../docs/guides/plugin-authoring.md");
 
 /// A fenced block: its language, the comment on the line before, its text.
@@ -44,7 +40,7 @@ fn the_guide_s_commands_do_what_it_says() {
         let entry = entry.unwrap();
         bench.file(&format!("tests/fixtures/{}", entry.file_name().display()), std::fs::read(entry.path()).unwrap());
     }
-    let (mut checks, mut predictions, mut calibrations) = (0, Vec::new(), 0);
+    let (mut checks, mut predictions, mut calibrations) = (0, Vec::new(), Vec::new());
     for block in blocks(GUIDE) {
         if let Some(file) = written_between(block.comment, "<!-- file: ") {
             bench.file(file, &block.text);
@@ -54,10 +50,6 @@ fn the_guide_s_commands_do_what_it_says() {
         for line in block.text.lines() {
             if let Some(file) = line.strip_prefix("rm ") {
                 std::fs::remove_file(bench.path().join(file)).unwrap();
-            } else if block.comment == "<!-- calibrates -->" {
-                let (_, args) = line.split_once("-- ").unwrap();
-                calibrate_as_told(&bench, args);
-                calibrations += 1;
             } else {
                 let args = line.strip_prefix("ledg-cost ").unwrap_or_else(|| panic!("what is `{line}`?"));
                 let run = bench.run(args);
@@ -72,31 +64,23 @@ fn the_guide_s_commands_do_what_it_says() {
                 checks += usize::from(args.starts_with("plugin check"));
                 if args.starts_with("predict") {
                     predictions.push(run.stdout);
+                } else if args.starts_with("calibrate") {
+                    calibrations.push(run.stdout);
                 }
             }
         }
     }
-    assert_eq!((checks, predictions.len(), calibrations), (3, 2, 1));
+    assert_eq!((checks, predictions.len(), calibrations.len()), (3, 2, 1));
     assert!(predictions[0].contains("rx-7900-gre:fp16"), "{}", predictions[0]);
+    let calibrated = &calibrations[0];
+    assert!(
+        calibrated.contains("amd-rx-7900-gre:fp32") && calibrated.contains("after, cross-validated"),
+        "{calibrated}"
+    );
     // What the guide says of the report is what the report says.
     let report = bench.ok("plugin check gre");
     for said in ["AMD GPU FP32 46 RDNA 3 260W", "amd-rx-7900-xt", "ParamL ConvSwish 3 stride 2 depthwise"] {
         assert!(report.contains(said), "{said}: {report}");
     }
     assert!(!report.contains("unusual: "), "{report}");
-}
-
-fn calibrate_as_told(bench: &Bench, args: &str) {
-    let mut args: calibrate::Args =
-        clap::Parser::try_parse_from(std::iter::once("calibrate").chain(args.split_whitespace())).unwrap();
-    let at = |path: &mut std::path::PathBuf| *path = bench.path().join(&path);
-    at(&mut args.records);
-    at(&mut args.graphs);
-    at(&mut args.output);
-    args.plugin.iter_mut().for_each(at);
-    let platforms = calibrate::calibrate(&args).unwrap();
-    let [(name, factor, records)] = &platforms[..] else { panic!("{platforms:?}") };
-    assert_eq!((name.starts_with("amd-rx-7900-gre:fp32"), *records), (true, 10));
-    // The records were made with the model of their day times 1.3; another model is another factor, near it.
-    assert!((0.4..4.0).contains(factor), "{factor}");
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use ledg_encoder::{Encoder, SentenceTable};
+use ledg_encoder::{Encoder, SentenceTable, on_one_thread};
 use ledg_graph::Magnitudes;
 use ledg_predictor::{
     Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, Scorer, SeededInit, Standardizer,
@@ -251,7 +251,7 @@ impl ScheduleModel {
             let options = FitOptions { seed: options.seed + k as u64, ..options.clone() };
             fit(&self.header.scorer, &tasks, initial.then_some(member), &options, &mut |_, _, _| Ok(()))
         });
-        let members = members.collect::<Result<Vec<_>>>()?;
+        let members = on_one_thread(|| members.collect::<Result<Vec<_>>>())??;
         let mut header = self.header.clone();
         header.provenance.updated_with = records.len();
         header.numbers = prepared.numbers;
@@ -318,11 +318,9 @@ impl Prepared {
             graphs.iter().flat_map(move |(g, _)| g.nodes.iter().map(move |n| (&n.numbers[..], weight)))
         });
         let numbers = Standardizer::fit(N_NUMBERS, rows);
-        let mut all: Vec<String> = table.sentences().map(str::to_owned).collect();
         let mut new: Vec<String> = vectors.keys().filter(|s| table.get(s).is_none()).cloned().collect();
         new.sort_unstable();
-        all.extend(new);
-        let table = SentenceTable::build(&encoder, &all)?;
+        let table = table.extended(&encoder, &new)?;
         Ok(Prepared { tasks, vectors, numbers, table })
     }
 

@@ -1,0 +1,67 @@
+//! Records of anybody's, written by hand: a CSV file of graph, hardware, batch and seconds.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use csv::Trim;
+use ledg_cost_model::graph::Graph;
+use ledg_cost_model::{Outcome, Records};
+use serde::Deserialize;
+
+use super::records::Reader;
+use crate::args::ImportArgs;
+use crate::model_file::{Model, find_graph, from_folder};
+
+/// A row. What else a file says of its measurements is left to it.
+#[derive(Deserialize)]
+struct Row {
+    graph: String,
+    hardware: Option<String>,
+    batch: u64,
+    latency_s: f64,
+}
+
+impl Reader<'_> {
+    /// Adds the rows of a file. Graphs are models as they are, not plans of an engine.
+    pub(super) fn csv(&mut self, file: &Path, records: &mut Records) -> anyhow::Result<()> {
+        let name: Arc<str> = file.display().to_string().into();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let graphs = self.args.graphs.as_deref().unwrap_or(folder);
+        let import = ImportArgs::plain(self.operators.clone());
+        let mut read: HashMap<PathBuf, Arc<Graph>> = HashMap::new();
+        let reader = csv::ReaderBuilder::new().trim(Trim::All).from_path(file);
+        let mut reader = reader.with_context(|| format!("{name}: cannot be read"))?;
+        let header = reader.headers().with_context(|| format!("{name}: no CSV"))?.clone();
+        let has = |column: &str| header.iter().any(|c| c == column);
+        let missing = ["graph", "hardware", "batch", "latency_s"]
+            .into_iter()
+            .find(|&column| !has(column) && !(column == "hardware" && self.on.is_some()));
+        ensure!(
+            missing.is_none(),
+            "{name}: column `{}` is missing: the first line must name the columns graph, hardware, batch and latency_s",
+            missing.unwrap_or_default()
+        );
+        let mut fields = csv::StringRecord::new();
+        while reader.read_record(&mut fields).with_context(|| format!("{name}: no CSV"))? {
+            let line = fields.position().map_or(0, csv::Position::line) as usize;
+            let context = || format!("{name}, line {line}");
+            let row: Row = fields.deserialize(Some(&header)).with_context(context)?;
+            let on = from_folder(folder, row.hardware.as_deref().unwrap_or_default());
+            let on = self.platform(&on, file).with_context(context)?;
+            let path = find_graph(graphs, &row.graph).with_context(context)?;
+            let graph = match read.get(&path) {
+                Some(graph) => Arc::clone(graph),
+                None => {
+                    let graph = Arc::new(Model::read(&path, &import, None).with_context(context)?.into_graph());
+                    read.insert(path, Arc::clone(&graph));
+                    graph
+                }
+            };
+            records.push(&graph, &on, row.batch, Outcome::Runs(vec![row.latency_s])).with_context(context)?;
+            records.read_from(&name, line);
+        }
+        Ok(())
+    }
+}
