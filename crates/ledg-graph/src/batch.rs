@@ -108,12 +108,22 @@ impl Graph {
             if axes.folds.contains(&id)
                 && let Some((v, mut shape)) = self.operand(id, 0)
             {
-                shape[1] *= shape[0];
+                let overflow = || GraphError::ShapeOverflow {
+                    graph: self.name.clone(),
+                    value: self.value(v).name.clone(),
+                    shape: shape.clone(),
+                };
+                shape[1] = shape[0].checked_mul(shape[1]).ok_or_else(overflow)?;
                 shape[0] = 1;
                 inputs[0] = Some(self.insert(&mut edit, id, "Reshape", 0, v, &shape));
             }
             if axes.groups.contains(&id) {
-                let group = attrs.int("group").unwrap_or(1) * batch as i64 / axes.batch as i64;
+                let group = i128::from(attrs.int("group").unwrap_or(1)) * i128::from(batch) / i128::from(axes.batch);
+                let group = i64::try_from(group).map_err(|_| GraphError::BadBatch {
+                    graph: self.name.clone(),
+                    batch,
+                    why: "the groups of a convolution would be too many",
+                })?;
                 attrs.insert("group", Attr::Int(group));
             }
             if inputs != node.inputs || attrs != node.attrs {
@@ -155,7 +165,7 @@ impl Graph {
     }
 
     fn operand(&self, id: NodeId, slot: usize) -> Option<(ValueId, Shape)> {
-        let v = self.node(id).inputs[slot]?;
+        let v = self.node(id).inputs.get(slot).copied().flatten()?;
         Some((v, self.value(v).shape.clone()?))
     }
 

@@ -158,3 +158,61 @@ fn samples_that_meet_are_refused() {
          its operands carry the batch along different axes"
     );
 }
+
+/// Shapes are what a caller says, and need not fit the operator: an error or a graph, never a panic.
+#[test]
+fn shapes_that_do_not_fit_the_operator_are_survived() {
+    let ops = [
+        "Conv",
+        "MatMul",
+        "Gemm",
+        "Gather",
+        "Transpose",
+        "Unsqueeze",
+        "Squeeze",
+        "Reshape",
+        "Flatten",
+        "Concat",
+        "Expand",
+        "Add",
+        "Where",
+        "ReduceMean",
+        "ArgMax",
+        "Softmax",
+        "Split",
+        "Slice",
+        "Pad",
+        "LSTM",
+        "Resize",
+        "Relu",
+        "Nonsense",
+    ];
+    let perm: Attrs = [("perm", Attr::Ints(vec![3, 0, 1])), ("axes", Attr::Ints(vec![0, 0, -1]))].into_iter().collect();
+    let group: Attrs = [("group", Attr::Int(i64::MAX)), ("axis", Attr::Int(i64::MIN))].into_iter().collect();
+    let (mut fine, mut refused) = (0, 0);
+    for op in ops {
+        for case in 0..4usize.pow(5) {
+            let digit = |place: u32| case / 4usize.pow(place) % 4;
+            let mut b = GraphBuilder::new("g");
+            let dims = |rank: usize| vec![[1, 2, 1 << 20, 1 << 31][digit(4)]; rank];
+            let mut inputs: Vec<_> =
+                (0..digit(0)).map(|i| Some(b.input(format!("x{i}"), DType::F32, &dims(digit(1))))).collect();
+            if digit(4) % 2 == 1 {
+                inputs.push(Some(b.weight("w", DType::F32, &dims(digit(2)))));
+            }
+            let y = b.activation("y", DType::F32, Some(&dims(digit(3))));
+            let attrs = [Attrs::new(), perm.clone(), group.clone()][case % 3].clone();
+            b.node("n", OpType::onnx(op), attrs, &inputs, &[y]);
+            b.output(y);
+            let Ok(graph) = b.finish() else { continue };
+            match graph.rescale_batch([6, u64::MAX / 3][case % 2]) {
+                Ok(scaled) => {
+                    assert_eq!(shape(&scaled, "y").len(), shape(&graph, "y").len(), "{op}, case {case}");
+                    fine += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(fine > 100 && refused > 1000, "{fine} and {refused}");
+}

@@ -1,5 +1,7 @@
 //! Axis arithmetic of operators that move, drop or add axes.
 
+use std::collections::BTreeSet;
+
 use super::rules::elements;
 use crate::graph::{ConstData, Graph, Node, Shape};
 
@@ -23,15 +25,15 @@ pub(super) fn kept(axis: usize, out: &[u64]) -> Found {
     }
 }
 
-/// Axes given as an attribute (older operator sets) or as a constant input; `None` when there are none.
+/// Axes given as an attribute (older operator sets) or as a constant input, each once, in order; `None` when there are none.
 fn axes(graph: &Graph, node: &Node, rank: usize) -> Result<Option<Vec<usize>>, String> {
     let axes = match (node.attrs.ints("axes"), node.inputs.get(1).copied().flatten()) {
         (Some(axes), _) => axes,
         (None, Some(v)) => graph.value(v).data.as_ref().and_then(ConstData::ints).ok_or("its axes are not constant")?,
         (None, None) => return Ok(None),
     };
-    let axes: Option<Vec<usize>> = axes.iter().map(|&a| normal(a, rank)).collect();
-    axes.map(Some).ok_or_else(|| "its axes are out of range".to_owned())
+    let axes: Option<BTreeSet<usize>> = axes.iter().map(|&a| normal(a, rank)).collect();
+    axes.map(|axes| Some(axes.into_iter().collect())).ok_or_else(|| "its axes are out of range".to_owned())
 }
 
 pub(super) fn transposed(node: &Node, axis: usize, rank: usize) -> Found {

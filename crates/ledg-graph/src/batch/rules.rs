@@ -36,8 +36,13 @@ impl<'a> Rules<'a> {
         self.graph.value(v).shape.as_ref()
     }
 
+    /// The batch axis of a node's output, one of its axes: shapes that a caller states need not fit the operator.
     pub fn output_axis(&mut self, node: &Node, k: usize) -> Found {
         let Some(out) = self.shape(node.outputs[k]) else { return Ok(None) };
+        self.axis_in(node, k, out)?.map_or(Ok(None), |axis| layout::kept(axis, out))
+    }
+
+    fn axis_in(&mut self, node: &Node, k: usize, out: &'a Shape) -> Found {
         let carriers: Vec<Carrier> = (0..node.inputs.len())
             .filter_map(|slot| {
                 let v = node.inputs[slot]?;
@@ -138,7 +143,7 @@ impl<'a> Rules<'a> {
         if axis + 2 < full {
             self.need(node, out, axis, |_, rank| (axis + rank).checked_sub(full));
         }
-        layout::kept(axis.min(out.len() - 1), out)
+        layout::kept(axis.min(out.len().saturating_sub(1)), out)
     }
 
     fn gemm(&mut self, node: &Node, carriers: &[Carrier]) -> Found {
@@ -161,6 +166,9 @@ impl<'a> Rules<'a> {
 
     /// A kernel that carries the batch differs by sample: the batch is then in the channels, a group for each sample.
     fn conv(&mut self, node: &Node, carriers: &[Carrier]) -> Found {
+        if let Some(c) = carriers.iter().find(|c| c.slot < 2 && c.shape.len() < 3) {
+            return Err(format!("operand {} has rank {}", c.slot, c.shape.len()));
+        }
         let of = |slot: usize| carriers.iter().find(|c| c.slot == slot).map(|c| c.axis);
         if of(1).is_some() && node.inputs.get(2).copied().flatten().is_some() && of(2) != Some(0) {
             return Err("its kernel differs by sample and its bias does not".into());
@@ -190,7 +198,7 @@ impl<'a> Rules<'a> {
     }
 
     fn gather(&self, node: &Node, slot: usize, axis: usize) -> Found {
-        let rank = |slot: usize| node.inputs[slot].and_then(|v| self.shape(v)).map(Vec::len);
+        let rank = |slot: usize| node.inputs.get(slot).copied().flatten().and_then(|v| self.shape(v)).map(Vec::len);
         let (Some(data), Some(indices)) = (rank(0), rank(1)) else { return Err("its shapes are not known".into()) };
         let along = layout::axis_attr(node, 0, data).ok_or("its axis is out of range")?;
         // Indices take the place of the gathered axis.
@@ -211,8 +219,8 @@ impl<'a> Rules<'a> {
             (0, _) => 1,
             _ => 0,
         };
-        let states = [5, 6].into_iter().filter(|&s| node.inputs.get(s).copied().flatten().is_some());
-        for slot in states.filter(|&s| node.inputs[s].is_some_and(|v| self.axes[v.index()].is_none())) {
+        let state = |slot: usize| node.inputs.get(slot).copied().flatten();
+        for slot in [5, 6].into_iter().filter(|&s| state(s).is_some_and(|v| self.axes[v.index()].is_none())) {
             self.needs.push(Need::Carry { slot, axis: usize::from(layout == 0) });
         }
         if axis < rank { Ok(Some(axis)) } else { Err(format!("output {k} has rank {rank}")) }

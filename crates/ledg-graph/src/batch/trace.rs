@@ -70,13 +70,16 @@ fn pass(graph: &Graph, batch: u64, given: &Given) -> Result<Pass, GraphError> {
             needs.extend(rules.needs.drain(..).map(|need| (id, need)));
             axes[out.index()] = axis.map_err(|why| untraceable(graph, id, why))?;
         }
-        let kernel = |n: &Node| n.inputs.get(1).copied().flatten().is_some_and(|w| axes[w.index()].is_some());
-        let data = |n: &Node| n.inputs[0].is_some_and(|x| axes[x.index()].is_some());
-        if carries && node.op.name == "Conv" && kernel(node) && data(node) {
+        let carries_at = |slot| operand(node, slot).is_some_and(|v| axes[v.index()].is_some());
+        if carries && node.op.name == "Conv" && carries_at(1) && carries_at(0) {
             groups.push(id);
         }
     }
     Ok(Pass { axes: BatchAxes { axes, batch, groups, expands: Vec::new(), folds: Vec::new() }, needs })
+}
+
+fn operand(node: &Node, slot: usize) -> Option<ValueId> {
+    node.inputs.get(slot).copied().flatten()
 }
 
 /// The batch is a factor of the size of its axis; a rule that found another axis was wrong.
@@ -93,7 +96,10 @@ fn divisible(graph: &Graph, value: ValueId, axis: Option<usize>, batch: u64) -> 
 fn meet(graph: &Graph, axes: &mut BatchAxes, given: &mut Given, node: NodeId, need: &Need) -> Result<(), String> {
     match *need {
         Need::Carry { slot, axis } => {
-            let value = graph.node(node).inputs[slot].ok_or("an operand is missing")?;
+            let value = operand(graph.node(node), slot).ok_or("an operand is missing")?;
+            if graph.value(value).shape.as_ref().is_some_and(|s| axis >= s.len()) {
+                return Err(format!("its operand `{}` has no axis {axis}", graph.value(value).name));
+            }
             if can_carry(graph, axes, value, axis, given) {
                 return Ok(());
             }
@@ -107,10 +113,10 @@ fn meet(graph: &Graph, axes: &mut BatchAxes, given: &mut Given, node: NodeId, ne
             Err(format!("its operand `{name}`{shape} does not depend on the inputs but is made for a batch of {batch}"))
         }
         Need::Fold => {
-            let x = graph.node(node).inputs[0].ok_or("it has no data")?;
+            let x = operand(graph.node(node), 0).ok_or("it has no data")?;
             // A Reshape that does nothing at batch 1 is where the exporter folded the batch into the channels.
             let folded = graph.producer(x).map(|id| graph.node(id)).filter(|n| n.op.name == "Reshape").and_then(|n| {
-                let from = n.inputs[0]?;
+                let from = operand(n, 0)?;
                 let rules = Rules { graph, axes: &axes.axes, batch: axes.batch, needs: Vec::new() };
                 let (shape, out) = (graph.value(from).shape.as_ref()?, graph.value(x).shape.as_ref()?);
                 rules.continuing(shape, axes.axis(from)?, out).contains(&1).then_some(())
@@ -131,14 +137,14 @@ fn can_carry(graph: &Graph, axes: &BatchAxes, value: ValueId, axis: usize, given
         return true;
     }
     let Some(node) = graph.producer(value).map(|id| graph.node(id)) else { return false };
-    let Some(source) = node.inputs.first().copied().flatten() else { return false };
+    let Some(source) = operand(node, 0) else { return false };
     let (Some(from), Some(to)) = (&graph.value(source).shape, &graph.value(value).shape) else { return false };
     let carried = match node.op.name.as_str() {
         "Expand" => {
-            let target = node.inputs.get(1).copied().flatten();
-            let constant = target.and_then(|t| graph.value(t).data.as_ref()).and_then(ConstData::ints).is_some();
+            let constant =
+                operand(node, 1).and_then(|t| graph.value(t).data.as_ref()).and_then(ConstData::ints).is_some();
             // The axis may be one that the Expand adds.
-            let stretched = (axis + from.len()).checked_sub(to.len()).is_none_or(|inner| from[inner] == 1);
+            let stretched = (axis + from.len()).checked_sub(to.len()).is_none_or(|inner| from.get(inner) == Some(&1));
             constant && stretched
         }
         "Cast" | "Identity" => can_carry(graph, axes, source, axis, given),
