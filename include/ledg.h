@@ -21,8 +21,14 @@
  *            set what you need: zero is the default of every field. An old caller works with a new library. A new caller works with
  *            an old library unless it sets a field that the library does not have: that is LEDG_E_STRUCT_SIZE.
  * Units.     Seconds, counts and shares (0 to 1), as doubles. A batch size counts samples.
- * Arguments. NULL where it is not allowed, misaligned pointers, counts beyond limits, numbers that are not finite and malformed
- *            UTF-8 are errors. That a pointer points to what its type says is the caller's promise.
+ * Arguments. NULL where it is not allowed, misaligned pointers, counts beyond limits, malformed UTF-8 and, but for the elements of
+ *            constants, numbers that are not finite are errors. That a pointer points to what its type says is the caller's promise.
+ * Limits.    65,536 bytes of a name, a path or an origin; 64 MiB of TOML, of a task, a trace or a reason; 1 GiB of JSON lines;
+ *            2 GiB of a bundle in memory; 65,536 inputs, outputs or attributes of a node; 64 dimensions; 1,048,576 elements of a
+ *            constant or an attribute. Others stand where they can be set or with what they bound.
+ * Errors.    Whatever returns a status may say LEDG_E_NULL, LEDG_E_INVALID, LEDG_E_UTF8, LEDG_E_STRUCT_SIZE or LEDG_E_LIMIT of
+ *            arguments that it cannot use, and LEDG_E_INTERNAL or LEDG_E_PANIC of a defect of its own. Other codes stand with each
+ *            function.
  */
 
 #ifndef LEDG_H
@@ -156,7 +162,7 @@
 #define LEDG_LOG_WARN 1
 
 /**
- * Level of messages about what was done.
+ * Level of messages about what was done: a graph or a model read, a model calibrated.
  */
 #define LEDG_LOG_INFO 2
 
@@ -547,7 +553,7 @@ typedef struct ledg_graph_opts {
      */
     const uint64_t *symbol_sizes;
     /**
-     * Number of both.
+     * Number of both, at most 65,536.
      */
     size_t n_symbols;
     /**
@@ -1013,6 +1019,9 @@ ledg_status ledg_registry_new(struct ledg_registry **out,
  * templates (`*.toml`), either of which may be missing; a folder with neither is taken for a folder of data sheets. All of it
  * is added or, on an error, nothing. A plugin adds names and overrides none. Operator templates take effect in models
  * made by `ledg_model_with_plugins`.
+ *
+ * Errors: `LEDG_E_IO` for what cannot be read, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
+ * malformed, contradict themselves, or declare what exists.
  */
 ledg_status ledg_registry_add_dir(struct ledg_registry *registry,
                                   struct ledg_str path,
@@ -1023,12 +1032,16 @@ ledg_status ledg_registry_add_dir(struct ledg_registry *registry,
  * holds plugins), then those of the user's folder (`ledg/plugins` in the folder of configurations, `~/.config` on most
  * systems). None is found unless this is called. All of them are added or, on an error, none; a plugin that was added
  * before is not added again. Since ABI 1.1.
+ *
+ * Errors: as `ledg_registry_add_dir`.
  */
 ledg_status ledg_registry_add_found(struct ledg_registry *registry,
                                     struct ledg_error **err);
 
 /**
  * Adds one hardware file's text: a device's data sheet or a list of runtimes. `origin` names it in messages.
+ *
+ * Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself or declares what exists.
  */
 ledg_status ledg_registry_add_toml(struct ledg_registry *registry,
                                    struct ledg_str origin,
@@ -1038,6 +1051,8 @@ ledg_status ledg_registry_add_toml(struct ledg_registry *registry,
 /**
  * Adds one template file's text. `origin` names it in messages. Templates take effect in models made by
  * `ledg_model_with_plugins`.
+ *
+ * Errors: `LEDG_E_TEMPLATE` if it is malformed or declares what exists.
  */
 ledg_status ledg_registry_add_templates(struct ledg_registry *registry,
                                         struct ledg_str origin,
@@ -1060,6 +1075,8 @@ struct ledg_str ledg_registry_name(const struct ledg_registry *registry,
  * Finds a platform by `DEVICE[:RUNTIME]`: `rtx4090`, `rtx4090:amp`, `rtx4090:amp/nhwc/dynamo/pt2.4.0`. `DEVICE` is a name, an
  * alias or the path of a `.toml` file; what `RUNTIME` leaves out comes from the device's default. A name that is not known
  * gets the nearest ones in the message. The caller owns `*out`; free it with `ledg_hw_free`.
+ *
+ * Errors: `LEDG_E_HARDWARE` for what is not known; for a file also `LEDG_E_IO` and `LEDG_E_PARSE`.
  */
 ledg_status ledg_registry_get(const struct ledg_registry *registry,
                               struct ledg_str spec,
@@ -1075,6 +1092,9 @@ void ledg_registry_free(struct ledg_registry *registry);
  * Makes a platform from a data sheet's text without adding it to a registry. `registry` holds the runtimes that the sheet may
  * name; NULL means the built-in ones. `runtime` is what may stand behind the colon in `ledg_registry_get`; empty means the
  * sheet's default. The caller owns `*out`; free it with `ledg_hw_free`.
+ *
+ * Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself or names a runtime that is not
+ * known.
  */
 ledg_status ledg_hw_from_toml(const struct ledg_registry *registry,
                               struct ledg_str text,
@@ -1103,6 +1123,8 @@ ledg_status ledg_model_default(struct ledg_model **out,
 /**
  * Loads a model's bundle from a file. A file that is damaged or was made for other templates, features or another
  * encoder is refused. The caller owns `*out`; free it with `ledg_model_free`.
+ *
+ * Errors: `LEDG_E_IO`, `LEDG_E_MODEL`.
  */
 ledg_status ledg_model_load(struct ledg_str path,
                             struct ledg_model **out,
@@ -1118,6 +1140,8 @@ ledg_status ledg_model_load_bytes(const uint8_t *data,
 
 /**
  * Saves a model as a bundle, its calibration included and plugins' templates not. The file appears complete or not at all.
+ *
+ * Errors: `LEDG_E_IO`.
  */
 ledg_status ledg_model_save(const struct ledg_model *model,
                             struct ledg_str path,
@@ -1126,6 +1150,8 @@ ledg_status ledg_model_save(const struct ledg_model *model,
 /**
  * Gives a new model that also knows the operators of the registry's plugins. The caller owns `*out`; free it with
  * `ledg_model_free`; the given model stays as it is.
+ *
+ * Errors: `LEDG_E_TEMPLATE` for templates that contradict those of the model.
  */
 ledg_status ledg_model_with_plugins(const struct ledg_model *model,
                                     const struct ledg_registry *registry,
@@ -1147,6 +1173,9 @@ void ledg_model_free(struct ledg_model *model);
 /**
  * Reads a graph from the bytes of an ONNX model, with or without weights; the bytes may be freed afterwards. `opts` may be
  * NULL. The caller owns `*out`; free it with `ledg_graph_free`.
+ *
+ * Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_UNKNOWN_OP`, `LEDG_E_SYMBOL` for a dynamic dimension that is not bound
+ * or a symbol that is not there, `LEDG_E_GRAPH` for a cycle and the like, `LEDG_E_LIMIT` beyond the limits of `opts`.
  */
 ledg_status ledg_graph_from_onnx(struct ledg_str name,
                                  const uint8_t *data,
@@ -1157,6 +1186,8 @@ ledg_status ledg_graph_from_onnx(struct ledg_str name,
 
 /**
  * Reads a graph from an ONNX file; weights, in the file or beside it, are not read. Else as `ledg_graph_from_onnx`.
+ *
+ * Errors: also `LEDG_E_IO`.
  */
 ledg_status ledg_graph_from_onnx_file(struct ledg_str path,
                                       const struct ledg_graph_opts *opts,
@@ -1182,6 +1213,8 @@ ledg_status ledg_graph_to_json(const struct ledg_graph *graph,
 /**
  * Gives a new graph at another batch size: dimension 0 of the inputs, followed through every node. Predictions do not need it;
  * they take batch sizes. The caller owns `*out`; free it with `ledg_graph_free`.
+ *
+ * Errors: `LEDG_E_GRAPH` if the graph cannot have that batch size; 0 is none.
  */
 ledg_status ledg_graph_with_batch(const struct ledg_graph *graph,
                                   uint64_t batch,
@@ -1216,6 +1249,8 @@ ledg_status ledg_graph_hash(const struct ledg_graph *graph,
 /**
  * Says how much of a graph the model knows: the share of the nodes that cost something which templates cover, 0 to 1, and
  * the number of those that none covers. Either output may be NULL.
+ *
+ * Errors: `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for a graph that the model cannot describe.
  */
 ledg_status ledg_graph_coverage(const struct ledg_model *model,
                                 const struct ledg_graph *graph,
@@ -1291,6 +1326,8 @@ ledg_status ledg_builder_output(struct ledg_builder *builder, uint32_t id, struc
 /**
  * Checks what was built and gives it as a graph. The builder stays as it is, so that variants can be built on. The caller owns
  * `*out`; free it with `ledg_graph_free`.
+ *
+ * Errors: `LEDG_E_GRAPH` for a cycle, no output, and the like.
  */
 ledg_status ledg_builder_finish(const struct ledg_builder *builder,
                                 struct ledg_graph **out,
@@ -1308,6 +1345,10 @@ void ledg_builder_free(struct ledg_builder *builder);
  * and the log callback gets the message. When the call as a whole fails, which it does for arguments it cannot use and
  * when cancelled, no column is touched. The answers do not depend on what else is in the batch: a row has the bits that it
  * has alone.
+ *
+ * Errors: of the call `LEDG_E_INTERVAL` and `LEDG_E_CANCELLED`; of a row `LEDG_E_UNKNOWN_OP`, `LEDG_E_GRAPH` and
+ * `LEDG_E_TEMPLATE` for what the model cannot describe or a batch size that cannot be, `LEDG_E_HARDWARE` for a figure that
+ * the data sheet lacks.
  */
 ledg_status ledg_predict(const struct ledg_model *model,
                          const struct ledg_batch *batch,
@@ -1330,6 +1371,8 @@ ledg_status ledg_rank_scores(const struct ledg_model *model,
 /**
  * Predicts what each node costs, at a batch size of at least 1, or 0 for the graph's own. `opts` may be NULL. The caller owns
  * `*out`; free it with `ledg_node_costs_free`.
+ *
+ * Errors: those of a call and of a row of `ledg_predict`; `LEDG_E_MODEL` for a model without `LEDG_CAP_NODES`.
  */
 ledg_status ledg_predict_nodes(const struct ledg_model *model,
                                const struct ledg_graph *graph,
@@ -1384,6 +1427,8 @@ void ledg_node_costs_free(struct ledg_node_costs *costs);
  * Explains what a model is told of a graph: sentences, magnitudes and, if asked for, masks, as `ledg-cost explain` prints
  * them. The text is for people and changes between versions; the JSON is for programs. The caller owns `*out`; free it
  * with `ledg_string_free`.
+ *
+ * Errors: `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for a graph that the model cannot describe.
  */
 ledg_status ledg_explain(const struct ledg_model *model,
                          const struct ledg_graph *graph,
@@ -1397,8 +1442,10 @@ ledg_status ledg_explain(const struct ledg_model *model,
 ledg_status ledg_records_new(struct ledg_records **out, struct ledg_error **err);
 
 /**
- * Adds a measurement: the seconds of `n_runs` executions of the whole batch, each a finite number above zero. `batch` is at
- * least 1. Graph and platform may be freed afterwards.
+ * Adds a measurement: the seconds of `n_runs` executions of the whole batch, at most 1,048,576, each a finite number above
+ * zero. `batch` is at least 1. Graph and platform may be freed afterwards.
+ *
+ * Errors: `LEDG_E_RECORDS` for a batch size or seconds that cannot be.
  */
 ledg_status ledg_records_push(struct ledg_records *records,
                               const struct ledg_graph *graph,
@@ -1410,6 +1457,8 @@ ledg_status ledg_records_push(struct ledg_records *records,
 
 /**
  * Adds a measurement that failed, with the reason. It counts for nothing in calibration and keeps the fact.
+ *
+ * Errors: `LEDG_E_RECORDS` for a batch size that cannot be.
  */
 ledg_status ledg_records_push_failed(struct ledg_records *records,
                                      const struct ledg_graph *graph,
@@ -1426,6 +1475,8 @@ size_t ledg_records_count(const struct ledg_records *records);
 /**
  * Reads records from a file of JSON lines. Hardware is found in `registry`; NULL means the built-in hardware. The caller owns
  * `*out`; free it with `ledg_records_free`.
+ *
+ * Errors: `LEDG_E_IO`, `LEDG_E_RECORDS` if it is malformed, `LEDG_E_HARDWARE` for hardware that is not known.
  */
 ledg_status ledg_records_load(struct ledg_str path,
                               const struct ledg_registry *registry,
@@ -1434,6 +1485,8 @@ ledg_status ledg_records_load(struct ledg_str path,
 
 /**
  * Writes records to a file of JSON lines. The file appears complete or not at all.
+ *
+ * Errors: `LEDG_E_IO`.
  */
 ledg_status ledg_records_save(const struct ledg_records *records,
                               struct ledg_str path,
@@ -1450,6 +1503,8 @@ void ledg_records_free(struct ledg_records *records);
  * enough of them. Platforms without records keep their predictions, and no records at all give the same model. Records of the
  * same graph, platform and batch that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with
  * `ledg_model_free`; the given model stays as it is. Takes the time of a prediction for each record.
+ *
+ * Errors: `LEDG_E_RECORDS`; what a row of `ledg_predict` can have, for a record that the model cannot answer.
  */
 ledg_status ledg_model_calibrate(const struct ledg_model *model,
                                  const struct ledg_records *records,
@@ -1460,6 +1515,9 @@ ledg_status ledg_model_calibrate(const struct ledg_model *model,
  * Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on platforms: `batch_sizes` holds one batch size for
  * all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
  * `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`.
+ *
+ * Errors: `LEDG_E_MODEL` for a model without `LEDG_CAP_DELTA`; `LEDG_E_GRAPH`, `LEDG_E_TEMPLATE` and `LEDG_E_HARDWARE` as
+ * for a row of `ledg_predict`.
  */
 ledg_status ledg_session_new(const struct ledg_model *model,
                              const struct ledg_graph *graph,
@@ -1476,6 +1534,8 @@ ledg_status ledg_session_new(const struct ledg_model *model,
  * is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
  * column is touched; both as in `ledg_predict`. The answers are those of `ledg_predict` on the edited graph to within one
  * part in a million.
+ *
+ * Errors: of the call those of `ledg_predict`; of a row also `LEDG_E_EDIT`.
  */
 ledg_status ledg_session_predict(struct ledg_session *session,
                                  const struct ledg_candidate *candidates,
@@ -1486,6 +1546,8 @@ ledg_status ledg_session_predict(struct ledg_session *session,
 
 /**
  * Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was.
+ *
+ * Errors: `LEDG_E_EDIT` for an edit that names what is not there, `LEDG_E_GRAPH` for one that breaks a rule of graphs.
  */
 ledg_status ledg_session_apply(struct ledg_session *session,
                                const struct ledg_candidate *candidate,
@@ -1514,6 +1576,8 @@ ledg_status ledg_schedule_model_new(uint64_t seed,
 /**
  * Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
  * refused. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+ *
+ * Errors: `LEDG_E_IO`, `LEDG_E_MODEL`.
  */
 ledg_status ledg_schedule_model_load(struct ledg_str path,
                                      struct ledg_schedule_model **out,
@@ -1521,6 +1585,8 @@ ledg_status ledg_schedule_model_load(struct ledg_str path,
 
 /**
  * Saves a schedule model, what it learned by updates included. The file appears complete or not at all.
+ *
+ * Errors: `LEDG_E_IO`.
  */
 ledg_status ledg_schedule_model_save(const struct ledg_schedule_model *model,
                                      struct ledg_str path,
@@ -1538,9 +1604,12 @@ uint64_t ledg_schedule_model_records(const struct ledg_schedule_model *model);
 void ledg_schedule_model_free(struct ledg_schedule_model *model);
 
 /**
- * Scores `n` candidates of one task, larger is better; scores of different tasks do not compare. `task` is JSON (see
+ * Scores `n` candidates of one task, at most 16,777,216; larger is better; scores of different tasks do not compare. `task` is JSON (see
  * `plugins/tvm`), each of `traces` is a trace as TVM prints it. A candidate whose trace is none fails alone: its score is NaN and
  * its status, in `status` unless that is NULL, says why. `scores` has room for `n` numbers. Nothing is written if the call fails.
+ *
+ * Errors: of the call `LEDG_E_MODEL` for a model that has learned nothing, `LEDG_E_PARSE` for a task; of a candidate
+ * `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known, `LEDG_E_LIMIT`.
  */
 ledg_status ledg_schedule_score(const struct ledg_schedule_model *model,
                                 struct ledg_str task,
@@ -1553,6 +1622,8 @@ ledg_status ledg_schedule_score(const struct ledg_schedule_model *model,
 /**
  * Gives a candidate as a graph, as JSON: its nodes with sentences and numbers, and its edges. The caller owns `*out`; free it
  * with `ledg_string_free`.
+ *
+ * Errors: `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known.
  */
 ledg_status ledg_schedule_graph(const struct ledg_schedule_model *model,
                                 struct ledg_str task,
@@ -1565,6 +1636,8 @@ ledg_status ledg_schedule_graph(const struct ledg_schedule_model *model,
  * records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
  * seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
  * the given model stays as it is. Since ABI 1.1.
+ *
+ * Errors: `LEDG_E_RECORDS`.
  */
 ledg_status ledg_model_update(const struct ledg_schedule_model *model,
                               struct ledg_str records,

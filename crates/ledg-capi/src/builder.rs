@@ -11,7 +11,7 @@ use crate::pointers::{
     bounded, check, free, growing, handle, handle_mut, list, make, sized, sized_or_default, slice, zero,
 };
 use crate::status::{Failure, LEDG_E_INVALID, LEDG_E_LIMIT, Result, fail, ledg_status};
-use crate::text::ledg_str;
+use crate::text::{MAX_TEXT, ledg_str};
 
 /// Element type: 32-bit float. Numbers are those of ONNX's `TensorProto.DataType`.
 pub const LEDG_F32: i32 = 1;
@@ -473,7 +473,7 @@ unsafe fn attribute_value(attr: &ledg_attr) -> Result<Attr> {
         };
         let strs = || {
             let strs = list(attr.strs, attr.len, MAX_ELEMENTS, "strs")?;
-            strs.iter().map(|s| Ok(s.get("strs")?.to_owned())).collect::<Result<Vec<String>>>()
+            strs.iter().map(|s| Ok(s.get("strs", MAX_TEXT)?.to_owned())).collect::<Result<Vec<String>>>()
         };
         Ok(match attr.kind {
             LEDG_ATTR_INT => Attr::Int(ints()?[0]),
@@ -507,6 +507,8 @@ pub unsafe extern "C" fn ledg_builder_output(
 
 /// Checks what was built and gives it as a graph. The builder stays as it is, so that variants can be built on. The caller owns
 /// `*out`; free it with `ledg_graph_free`.
+///
+/// Errors: `LEDG_E_GRAPH` for a cycle, no output, and the like.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_builder_finish(
     builder: *const ledg_builder,

@@ -15,6 +15,8 @@ pub const LEDG_EXPLAIN_MASKS: u32 = 1 << 1;
 /// Explains what a model is told of a graph: sentences, magnitudes and, if asked for, masks, as `ledg-cost explain` prints
 /// them. The text is for people and changes between versions; the JSON is for programs. The caller owns `*out`; free it
 /// with `ledg_string_free`.
+///
+/// Errors: `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for a graph that the model cannot describe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_explain(
     model: *const ledg_model,
@@ -40,7 +42,8 @@ pub unsafe extern "C" fn ledg_explain(
                 if flags & LEDG_EXPLAIN_MASKS != 0 {
                     text += &format!("\n{}", ledg_cost_model::text::masks(&described));
                 }
-                text
+                // Names come from files and calls, which may hold what ends a text in C.
+                text.replace('\0', "\\0")
             };
             ledg_string::new(text)
         })

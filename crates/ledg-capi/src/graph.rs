@@ -10,9 +10,9 @@ use ledg_cost_model::{CostModel, PreparedGraph};
 
 use crate::error::ledg_error;
 use crate::guard;
-use crate::log::{LEDG_LOG_WARN, say};
+use crate::log::{LEDG_LOG_INFO, LEDG_LOG_WARN, say};
 use crate::model::ledg_model;
-use crate::pointers::{check, check_column, free, growing, handle, make, sized_or_default, slice, zero};
+use crate::pointers::{check, check_column, free, growing, handle, list, make, sized_or_default, slice, zero};
 use crate::status::{Failure, LEDG_E_GRAPH, LEDG_E_INVALID, LEDG_E_LIMIT, LEDG_E_SYMBOL, Result, fail, ledg_status};
 use crate::text::{ledg_str, ledg_string};
 
@@ -23,6 +23,8 @@ pub const LEDG_UNKNOWN_KEEP: u32 = 1;
 
 /// Most bytes of a graph in JSON unless told otherwise.
 const MAX_JSON_BYTES: u64 = 512 << 20;
+/// Most symbols that a call binds.
+const MAX_SYMBOLS: usize = 65_536;
 /// Models that a graph keeps its prepared form for.
 const PREPARED_FOR: usize = 4;
 
@@ -80,7 +82,7 @@ pub struct ledg_graph_opts {
     pub symbols: *const ledg_str,
     /// Their sizes, at least 1.
     pub symbol_sizes: *const u64,
-    /// Number of both.
+    /// Number of both, at most 65,536.
     pub n_symbols: usize,
     /// `LEDG_UNKNOWN_REFUSE` or `LEDG_UNKNOWN_KEEP`.
     pub unknown: u32,
@@ -115,6 +117,14 @@ pub(crate) fn limits(max_nodes: u64, max_values: u64) -> Result<Limits> {
 }
 
 impl ledg_graph_opts {
+    fn policy(&self) -> Result<UnknownPolicy> {
+        match self.unknown {
+            LEDG_UNKNOWN_REFUSE => Ok(UnknownPolicy::Error),
+            LEDG_UNKNOWN_KEEP => Ok(UnknownPolicy::Report),
+            other => fail(LEDG_E_INVALID, format!("`opts.unknown` is {other}, it must be a LEDG_UNKNOWN_*")),
+        }
+    }
+
     /// # Safety
     /// The header's contract of slices and strings.
     unsafe fn onnx(&self) -> Result<OnnxOptions> {
@@ -122,20 +132,16 @@ impl ledg_graph_opts {
         if self.max_bytes > 0 {
             options.max_file_bytes = self.max_bytes;
         }
-        options.unknown = match self.unknown {
-            LEDG_UNKNOWN_REFUSE => UnknownPolicy::Error,
-            LEDG_UNKNOWN_KEEP => UnknownPolicy::Report,
-            other => return fail(LEDG_E_INVALID, format!("`opts.unknown` is {other}, it must be a LEDG_UNKNOWN_*")),
-        };
+        options.unknown = self.policy()?;
         zero(self.reserved.into(), "opts.reserved")?;
         // SAFETY: the caller's promise is ours.
         let (names, sizes) = unsafe {
-            let names = slice(self.symbols, self.n_symbols, "opts.symbols")?;
+            let names = list(self.symbols, self.n_symbols, MAX_SYMBOLS, "opts.symbols")?;
             (names, slice(self.symbol_sizes, self.n_symbols, "opts.symbol_sizes")?)
         };
         for (name, &size) in names.iter().zip(sizes) {
             // SAFETY: as above.
-            let name = unsafe { name.get("opts.symbols")? };
+            let name = unsafe { name.name_or_empty("opts.symbols")? };
             if size == 0 {
                 return fail(
                     LEDG_E_SYMBOL,
@@ -149,16 +155,16 @@ impl ledg_graph_opts {
         Ok(options)
     }
 
-    fn json(&self, text: &str) -> Result<Limits> {
+    /// Limits of a JSON graph, and the most bytes of its text.
+    fn json(&self) -> Result<(Limits, usize)> {
         if self.n_symbols > 0 {
             return fail(LEDG_E_SYMBOL, "`opts.symbols`: sizes in a JSON graph are fixed, there is no symbol to bind");
         }
         zero(self.reserved.into(), "opts.reserved")?;
+        // Every operator of a JSON graph is there with its shapes, so both ways to treat unknown ones give the same graph.
+        self.policy()?;
         let most = if self.max_bytes > 0 { self.max_bytes } else { MAX_JSON_BYTES };
-        if text.len() as u64 > most {
-            return fail(LEDG_E_LIMIT, format!("`text`: {} bytes are more than the limit of {most}", text.len()));
-        }
-        limits(self.max_nodes, self.max_values)
+        Ok((limits(self.max_nodes, self.max_values)?, usize::try_from(most).unwrap_or(usize::MAX)))
     }
 }
 
@@ -179,11 +185,20 @@ fn imported(imported: Imported) -> ledg_graph {
             )
         });
     }
-    ledg_graph::new(imported.graph)
+    read(imported.graph)
+}
+
+/// A graph that was read, after telling the log.
+fn read(graph: Graph) -> ledg_graph {
+    say(LEDG_LOG_INFO, || format!("graph `{}` read, nodes: {}", graph.name(), graph.nodes().len()));
+    ledg_graph::new(graph)
 }
 
 /// Reads a graph from the bytes of an ONNX model, with or without weights; the bytes may be freed afterwards. `opts` may be
 /// NULL. The caller owns `*out`; free it with `ledg_graph_free`.
+///
+/// Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_UNKNOWN_OP`, `LEDG_E_SYMBOL` for a dynamic dimension that is not bound
+/// or a symbol that is not there, `LEDG_E_GRAPH` for a cycle and the like, `LEDG_E_LIMIT` beyond the limits of `opts`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_graph_from_onnx(
     name: ledg_str,
@@ -198,8 +213,9 @@ pub unsafe extern "C" fn ledg_graph_from_onnx(
         make(out, err, || {
             check(data, "data")?;
             let options = sized_or_default(opts, "opts")?.onnx()?;
-            let name = name.get("name")?;
-            let bytes = slice(data, len, "data")?;
+            let name = name.name_or_empty("name")?;
+            // Before the bytes are copied, which is where a length that nobody means would end the process.
+            let bytes = list(data, len, usize::try_from(options.max_file_bytes).unwrap_or(usize::MAX), "data")?;
             let name = if name.is_empty() { "(bytes)" } else { name };
             Ok(imported(onnx::import_bytes(name, bytes.to_vec().into(), &options)?))
         })
@@ -207,6 +223,8 @@ pub unsafe extern "C" fn ledg_graph_from_onnx(
 }
 
 /// Reads a graph from an ONNX file; weights, in the file or beside it, are not read. Else as `ledg_graph_from_onnx`.
+///
+/// Errors: also `LEDG_E_IO`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_graph_from_onnx_file(
     path: ledg_str,
@@ -218,7 +236,7 @@ pub unsafe extern "C" fn ledg_graph_from_onnx_file(
     unsafe {
         make(out, err, || {
             let options = sized_or_default(opts, "opts")?.onnx()?;
-            Ok(imported(onnx::import_file(Path::new(path.get("path")?), &options)?))
+            Ok(imported(onnx::import_file(Path::new(path.name_or_empty("path")?), &options)?))
         })
     }
 }
@@ -235,9 +253,8 @@ pub unsafe extern "C" fn ledg_graph_from_json(
     // SAFETY: the header's contract of structs and strings.
     unsafe {
         make(out, err, || {
-            let text = text.get("text")?;
-            let limits = sized_or_default(opts, "opts")?.json(text)?;
-            Ok(ledg_graph::new(Graph::from_json(text, limits)?))
+            let (limits, most) = sized_or_default(opts, "opts")?.json()?;
+            Ok(read(Graph::from_json(text.get("text", most)?, limits)?))
         })
     }
 }
@@ -260,6 +277,8 @@ pub unsafe extern "C" fn ledg_graph_to_json(
 
 /// Gives a new graph at another batch size: dimension 0 of the inputs, followed through every node. Predictions do not need it;
 /// they take batch sizes. The caller owns `*out`; free it with `ledg_graph_free`.
+///
+/// Errors: `LEDG_E_GRAPH` if the graph cannot have that batch size; 0 is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_graph_with_batch(
     graph: *const ledg_graph,
@@ -325,6 +344,8 @@ pub unsafe extern "C" fn ledg_graph_hash(
 
 /// Says how much of a graph the model knows: the share of the nodes that cost something which templates cover, 0 to 1, and
 /// the number of those that none covers. Either output may be NULL.
+///
+/// Errors: `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for a graph that the model cannot describe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_graph_coverage(
     model: *const ledg_model,

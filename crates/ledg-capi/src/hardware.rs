@@ -11,7 +11,7 @@ use crate::error::ledg_error;
 use crate::guard;
 use crate::pointers::{free, handle, handle_mut, make};
 use crate::status::{Failure, LEDG_E_PARSE, Result, ledg_status};
-use crate::text::ledg_str;
+use crate::text::{MAX_TEXT, ledg_str};
 
 /// Hardware by name: the built-in data sheets and those of plugins, with the plugins' operator templates. While it is
 /// only read any number of threads may use it; adding needs it for one thread alone.
@@ -69,6 +69,9 @@ pub unsafe extern "C" fn ledg_registry_new(out: *mut *mut ledg_registry, err: *m
 /// templates (`*.toml`), either of which may be missing; a folder with neither is taken for a folder of data sheets. All of it
 /// is added or, on an error, nothing. A plugin adds names and overrides none. Operator templates take effect in models
 /// made by `ledg_model_with_plugins`.
+///
+/// Errors: `LEDG_E_IO` for what cannot be read, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
+/// malformed, contradict themselves, or declare what exists.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_add_dir(
     registry: *mut ledg_registry,
@@ -79,7 +82,7 @@ pub unsafe extern "C" fn ledg_registry_add_dir(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            registry.grow(|plugins| Ok(plugins.add_dir(Path::new(path.get("path")?))?))
+            registry.grow(|plugins| Ok(plugins.add_dir(Path::new(path.name_or_empty("path")?))?))
         })
     }
 }
@@ -88,6 +91,8 @@ pub unsafe extern "C" fn ledg_registry_add_dir(
 /// holds plugins), then those of the user's folder (`ledg/plugins` in the folder of configurations, `~/.config` on most
 /// systems). None is found unless this is called. All of them are added or, on an error, none; a plugin that was added
 /// before is not added again. Since ABI 1.1.
+///
+/// Errors: as `ledg_registry_add_dir`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_add_found(
     registry: *mut ledg_registry,
@@ -103,6 +108,8 @@ pub unsafe extern "C" fn ledg_registry_add_found(
 }
 
 /// Adds one hardware file's text: a device's data sheet or a list of runtimes. `origin` names it in messages.
+///
+/// Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself or declares what exists.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_add_toml(
     registry: *mut ledg_registry,
@@ -114,13 +121,17 @@ pub unsafe extern "C" fn ledg_registry_add_toml(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            registry.grow(|plugins| Ok(plugins.hardware.add_toml_str(origin.get("origin")?, text.get("text")?)?))
+            registry.grow(|plugins| {
+                Ok(plugins.hardware.add_toml_str(origin.name_or_empty("origin")?, text.get("text", MAX_TEXT)?)?)
+            })
         })
     }
 }
 
 /// Adds one template file's text. `origin` names it in messages. Templates take effect in models made by
 /// `ledg_model_with_plugins`.
+///
+/// Errors: `LEDG_E_TEMPLATE` if it is malformed or declares what exists.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_add_templates(
     registry: *mut ledg_registry,
@@ -132,7 +143,7 @@ pub unsafe extern "C" fn ledg_registry_add_templates(
     unsafe {
         guard::call(err, || {
             let registry = handle_mut(registry, "registry")?;
-            let file = (origin.get("origin")?.to_owned(), text.get("text")?.to_owned());
+            let file = (origin.name_or_empty("origin")?.to_owned(), text.get("text", MAX_TEXT)?.to_owned());
             Ok(registry.plugins.add_templates(vec![file])?)
         })
     }
@@ -159,6 +170,8 @@ pub unsafe extern "C" fn ledg_registry_name(registry: *const ledg_registry, inde
 /// Finds a platform by `DEVICE[:RUNTIME]`: `rtx4090`, `rtx4090:amp`, `rtx4090:amp/nhwc/dynamo/pt2.4.0`. `DEVICE` is a name, an
 /// alias or the path of a `.toml` file; what `RUNTIME` leaves out comes from the device's default. A name that is not known
 /// gets the nearest ones in the message. The caller owns `*out`; free it with `ledg_hw_free`.
+///
+/// Errors: `LEDG_E_HARDWARE` for what is not known; for a file also `LEDG_E_IO` and `LEDG_E_PARSE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_get(
     registry: *const ledg_registry,
@@ -170,7 +183,7 @@ pub unsafe extern "C" fn ledg_registry_get(
     unsafe {
         make(out, err, || {
             let registry = handle(registry, "registry")?;
-            Ok(ledg_hw::new(registry.plugins.hardware.resolve(spec.get("spec")?)?))
+            Ok(ledg_hw::new(registry.plugins.hardware.resolve(spec.name_or_empty("spec")?)?))
         })
     }
 }
@@ -202,6 +215,9 @@ struct Named {
 /// Makes a platform from a data sheet's text without adding it to a registry. `registry` holds the runtimes that the sheet may
 /// name; NULL means the built-in ones. `runtime` is what may stand behind the colon in `ledg_registry_get`; empty means the
 /// sheet's default. The caller owns `*out`; free it with `ledg_hw_free`.
+///
+/// Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself or names a runtime that is not
+/// known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_hw_from_toml(
     registry: *const ledg_registry,
@@ -214,7 +230,7 @@ pub unsafe extern "C" fn ledg_hw_from_toml(
     unsafe {
         make(out, err, || {
             let mut hardware = or_builtin(registry)?.into_owned();
-            let (text, runtime) = (text.get("text")?, runtime.get("runtime")?);
+            let (text, runtime) = (text.get("text", MAX_TEXT)?, runtime.name_or_empty("runtime")?);
             hardware.add_toml_str("(text)", text)?;
             let name = toml::from_str::<Named>(text).map_err(|_| Failure {
                 code: LEDG_E_PARSE,

@@ -9,7 +9,7 @@ use crate::text::ledg_str;
 /// Level of messages about results that rest on less than usual: a row of a batch that failed, an operator without a shape
 /// rule, a shape that a file states wrongly.
 pub const LEDG_LOG_WARN: i32 = 1;
-/// Level of messages about what was done.
+/// Level of messages about what was done: a graph or a model read, a model calibrated.
 pub const LEDG_LOG_INFO: i32 = 2;
 
 /// Takes a message. `message` is valid during the call. Called from any thread that is inside a function of the library, at

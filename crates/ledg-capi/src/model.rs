@@ -10,9 +10,13 @@ use ledg_cost_model::template::TemplateSet;
 use crate::error::ledg_error;
 use crate::guard;
 use crate::hardware::ledg_registry;
-use crate::pointers::{check, free, growing, handle, make, slice, struct_size, write_sized};
+use crate::log::{LEDG_LOG_INFO, say};
+use crate::pointers::{check, free, growing, handle, list, make, struct_size, write_sized};
 use crate::status::{Result, ledg_status};
 use crate::text::ledg_str;
+
+/// Most bytes of a bundle in memory.
+const MAX_BUNDLE: usize = 1 << 31;
 
 /// Capability: predictions of whole graphs.
 pub const LEDG_CAP_PREDICT: u64 = 1 << 0;
@@ -89,6 +93,8 @@ pub unsafe extern "C" fn ledg_model_default(out: *mut *mut ledg_model, err: *mut
 
 /// Loads a model's bundle from a file. A file that is damaged or was made for other templates, features or another
 /// encoder is refused. The caller owns `*out`; free it with `ledg_model_free`.
+///
+/// Errors: `LEDG_E_IO`, `LEDG_E_MODEL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_load(
     path: ledg_str,
@@ -96,7 +102,7 @@ pub unsafe extern "C" fn ledg_model_load(
     err: *mut *mut ledg_error,
 ) -> ledg_status {
     // SAFETY: the header's contract of strings.
-    unsafe { make(out, err, || Ok(ledg_model::own(CostModel::load(Path::new(path.get("path")?))?))) }
+    unsafe { make(out, err, || Ok(loaded(CostModel::load(Path::new(path.name_or_empty("path")?))?))) }
 }
 
 /// Loads a model's bundle from memory, which may be freed afterwards. Else as `ledg_model_load`.
@@ -111,13 +117,22 @@ pub unsafe extern "C" fn ledg_model_load_bytes(
     unsafe {
         make(out, err, || {
             check(data, "data")?;
-            let bytes = slice(data, len, "data")?;
-            Ok(ledg_model::own(CostModel::from_bytes(bytes, "(bytes)", TemplateSet::builtin()?)?))
+            let bytes = list(data, len, MAX_BUNDLE, "data")?;
+            Ok(loaded(CostModel::from_bytes(bytes, "(bytes)", TemplateSet::builtin()?)?))
         })
     }
 }
 
+/// A model that was loaded, after telling the log.
+fn loaded(model: CostModel) -> ledg_model {
+    let header = model.header();
+    say(LEDG_LOG_INFO, || format!("model of {} loaded, members: {}", header.provenance.date, header.members));
+    ledg_model::own(model)
+}
+
 /// Saves a model as a bundle, its calibration included and plugins' templates not. The file appears complete or not at all.
+///
+/// Errors: `LEDG_E_IO`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_save(
     model: *const ledg_model,
@@ -125,11 +140,13 @@ pub unsafe extern "C" fn ledg_model_save(
     err: *mut *mut ledg_error,
 ) -> ledg_status {
     // SAFETY: the header's contract of handles and strings.
-    unsafe { guard::call(err, || Ok(handle(model, "model")?.model.save(Path::new(path.get("path")?))?)) }
+    unsafe { guard::call(err, || Ok(handle(model, "model")?.model.save(Path::new(path.name_or_empty("path")?))?)) }
 }
 
 /// Gives a new model that also knows the operators of the registry's plugins. The caller owns `*out`; free it with
 /// `ledg_model_free`; the given model stays as it is.
+///
+/// Errors: `LEDG_E_TEMPLATE` for templates that contradict those of the model.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_with_plugins(
     model: *const ledg_model,

@@ -55,6 +55,8 @@ growing!(ledg_node_columns, known);
 
 /// Predicts what each node costs, at a batch size of at least 1, or 0 for the graph's own. `opts` may be NULL. The caller owns
 /// `*out`; free it with `ledg_node_costs_free`.
+///
+/// Errors: those of a call and of a row of `ledg_predict`; `LEDG_E_MODEL` for a model without `LEDG_CAP_NODES`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_predict_nodes(
     model: *const ledg_model,

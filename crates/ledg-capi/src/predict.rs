@@ -322,6 +322,10 @@ pub(crate) fn prepare(model: &ledg_model, graph: &ledg_graph, unknown: bool) -> 
 /// and the log callback gets the message. When the call as a whole fails, which it does for arguments it cannot use and
 /// when cancelled, no column is touched. The answers do not depend on what else is in the batch: a row has the bits that it
 /// has alone.
+///
+/// Errors: of the call `LEDG_E_INTERVAL` and `LEDG_E_CANCELLED`; of a row `LEDG_E_UNKNOWN_OP`, `LEDG_E_GRAPH` and
+/// `LEDG_E_TEMPLATE` for what the model cannot describe or a batch size that cannot be, `LEDG_E_HARDWARE` for a figure that
+/// the data sheet lacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_predict(
     model: *const ledg_model,

@@ -10,10 +10,14 @@ use crate::error::ledg_error;
 use crate::graph::ledg_graph;
 use crate::guard;
 use crate::hardware::{ledg_hw, ledg_registry, or_builtin};
+use crate::log::{LEDG_LOG_INFO, say};
 use crate::model::ledg_model;
-use crate::pointers::{free, handle, handle_mut, make, slice};
+use crate::pointers::{free, handle, handle_mut, list, make};
 use crate::status::ledg_status;
-use crate::text::ledg_str;
+use crate::text::{MAX_TEXT, ledg_str};
+
+/// Most executions of one measurement.
+const MAX_RUNS: usize = 1 << 20;
 
 /// Measured records: what graphs took on platforms. For one thread at a time.
 #[allow(non_camel_case_types)]
@@ -28,8 +32,10 @@ pub unsafe extern "C" fn ledg_records_new(out: *mut *mut ledg_records, err: *mut
     unsafe { make(out, err, || Ok(ledg_records { records: Records::new() })) }
 }
 
-/// Adds a measurement: the seconds of `n_runs` executions of the whole batch, each a finite number above zero. `batch` is at
-/// least 1. Graph and platform may be freed afterwards.
+/// Adds a measurement: the seconds of `n_runs` executions of the whole batch, at most 1,048,576, each a finite number above
+/// zero. `batch` is at least 1. Graph and platform may be freed afterwards.
+///
+/// Errors: `LEDG_E_RECORDS` for a batch size or seconds that cannot be.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_records_push(
     records: *mut ledg_records,
@@ -45,13 +51,15 @@ pub unsafe extern "C" fn ledg_records_push(
         guard::call(err, || {
             let records = handle_mut(records, "records")?;
             let (graph, hw) = (handle(graph, "graph")?, handle(hw, "hw")?);
-            let runs = slice(runs_s, n_runs, "runs_s")?.to_vec();
+            let runs = list(runs_s, n_runs, MAX_RUNS, "n_runs")?.to_vec();
             Ok(records.records.push(&graph.graph, &hw.platform, batch, Outcome::Runs(runs))?)
         })
     }
 }
 
 /// Adds a measurement that failed, with the reason. It counts for nothing in calibration and keeps the fact.
+///
+/// Errors: `LEDG_E_RECORDS` for a batch size that cannot be.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_records_push_failed(
     records: *mut ledg_records,
@@ -66,7 +74,7 @@ pub unsafe extern "C" fn ledg_records_push_failed(
         guard::call(err, || {
             let records = handle_mut(records, "records")?;
             let (graph, hw) = (handle(graph, "graph")?, handle(hw, "hw")?);
-            let why = why.get("why")?.to_owned();
+            let why = why.get("why", MAX_TEXT)?.to_owned();
             Ok(records.records.push(&graph.graph, &hw.platform, batch, Outcome::Failed(why))?)
         })
     }
@@ -81,6 +89,8 @@ pub unsafe extern "C" fn ledg_records_count(records: *const ledg_records) -> usi
 
 /// Reads records from a file of JSON lines. Hardware is found in `registry`; NULL means the built-in hardware. The caller owns
 /// `*out`; free it with `ledg_records_free`.
+///
+/// Errors: `LEDG_E_IO`, `LEDG_E_RECORDS` if it is malformed, `LEDG_E_HARDWARE` for hardware that is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_records_load(
     path: ledg_str,
@@ -92,13 +102,15 @@ pub unsafe extern "C" fn ledg_records_load(
     unsafe {
         make(out, err, || {
             let registry = or_builtin(registry)?;
-            let records = Records::load(Path::new(path.get("path")?), &registry, Limits::default())?;
+            let records = Records::load(Path::new(path.name_or_empty("path")?), &registry, Limits::default())?;
             Ok(ledg_records { records })
         })
     }
 }
 
 /// Writes records to a file of JSON lines. The file appears complete or not at all.
+///
+/// Errors: `LEDG_E_IO`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_records_save(
     records: *const ledg_records,
@@ -106,7 +118,9 @@ pub unsafe extern "C" fn ledg_records_save(
     err: *mut *mut ledg_error,
 ) -> ledg_status {
     // SAFETY: the header's contract of handles and strings.
-    unsafe { guard::call(err, || Ok(handle(records, "records")?.records.save(Path::new(path.get("path")?))?)) }
+    unsafe {
+        guard::call(err, || Ok(handle(records, "records")?.records.save(Path::new(path.name_or_empty("path")?))?))
+    }
 }
 
 /// Frees records. NULL is fine.
@@ -121,6 +135,8 @@ pub unsafe extern "C" fn ledg_records_free(records: *mut ledg_records) {
 /// enough of them. Platforms without records keep their predictions, and no records at all give the same model. Records of the
 /// same graph, platform and batch that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with
 /// `ledg_model_free`; the given model stays as it is. Takes the time of a prediction for each record.
+///
+/// Errors: `LEDG_E_RECORDS`; what a row of `ledg_predict` can have, for a record that the model cannot answer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_calibrate(
     model: *const ledg_model,
@@ -133,6 +149,7 @@ pub unsafe extern "C" fn ledg_model_calibrate(
         make(out, err, || {
             let (model, records) = (handle(model, "model")?, handle(records, "records")?);
             let calibrated = Arc::new(model.model.calibrate(&records.records)?);
+            say(LEDG_LOG_INFO, || format!("model calibrated, records: {}", records.records.len()));
             Ok(ledg_model::new(calibrated, Arc::clone(&model.base)))
         })
     }

@@ -8,9 +8,10 @@ use ledg_cost_model::schedule::Task;
 
 use crate::error::ledg_error;
 use crate::guard;
-use crate::pointers::{check, free, handle, make, slice};
-use crate::status::{LEDG_E_INVALID, LEDG_OK, Result, fail, ledg_status};
-use crate::text::{ledg_str, ledg_string};
+use crate::pointers::{check, check_column, free, handle, list, make};
+use crate::predict::MAX_ROWS;
+use crate::status::{Failure, LEDG_OK, Result, ledg_status};
+use crate::text::{MAX_LINES, MAX_TEXT, ledg_str, ledg_string};
 
 /// A model that ranks schedules of one task. Immutable: any number of threads may use it at once. Updates give a new one.
 /// A library whose models have `LEDG_CAP_SCHEDULES` has these functions. Since ABI 1.1.
@@ -33,6 +34,8 @@ pub unsafe extern "C" fn ledg_schedule_model_new(
 
 /// Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
 /// refused. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+///
+/// Errors: `LEDG_E_IO`, `LEDG_E_MODEL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_model_load(
     path: ledg_str,
@@ -42,13 +45,15 @@ pub unsafe extern "C" fn ledg_schedule_model_load(
     // SAFETY: the header's contract of strings; `out` is checked.
     unsafe {
         make(out, err, || {
-            let model = ScheduleModel::load(Path::new(path.get("path")?))?;
+            let model = ScheduleModel::load(Path::new(path.name_or_empty("path")?))?;
             Ok(ledg_schedule_model { model: Arc::new(model) })
         })
     }
 }
 
 /// Saves a schedule model, what it learned by updates included. The file appears complete or not at all.
+///
+/// Errors: `LEDG_E_IO`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_model_save(
     model: *const ledg_schedule_model,
@@ -56,7 +61,7 @@ pub unsafe extern "C" fn ledg_schedule_model_save(
     err: *mut *mut ledg_error,
 ) -> ledg_status {
     // SAFETY: the header's contract of handles and strings.
-    unsafe { guard::call(err, || Ok(handle(model, "model")?.model.save(Path::new(path.get("path")?))?)) }
+    unsafe { guard::call(err, || Ok(handle(model, "model")?.model.save(Path::new(path.name_or_empty("path")?))?)) }
 }
 
 /// Number of measured candidates that a model has learned from, in pretraining and by its update; 0 for one that refuses to score,
@@ -79,9 +84,12 @@ pub unsafe extern "C" fn ledg_schedule_model_free(model: *mut ledg_schedule_mode
     unsafe { free(model) }
 }
 
-/// Scores `n` candidates of one task, larger is better; scores of different tasks do not compare. `task` is JSON (see
+/// Scores `n` candidates of one task, at most 16,777,216; larger is better; scores of different tasks do not compare. `task` is JSON (see
 /// `plugins/tvm`), each of `traces` is a trace as TVM prints it. A candidate whose trace is none fails alone: its score is NaN and
 /// its status, in `status` unless that is NULL, says why. `scores` has room for `n` numbers. Nothing is written if the call fails.
+///
+/// Errors: of the call `LEDG_E_MODEL` for a model that has learned nothing, `LEDG_E_PARSE` for a task; of a candidate
+/// `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known, `LEDG_E_LIMIT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_score(
     model: *const ledg_schedule_model,
@@ -97,19 +105,17 @@ pub unsafe extern "C" fn ledg_schedule_score(
         guard::call(err, || {
             let model = handle(model, "model")?;
             let task = task_of(task)?;
-            let traces = slice(traces, n, "traces")?;
+            let traces = list(traces, n, MAX_ROWS, "n")?;
             if n > 0 {
                 check(scores, "scores")?;
-                if !status.is_null() && !status.is_aligned() {
-                    return fail(LEDG_E_INVALID, "`status` is not aligned");
-                }
+                check_column(status, "status")?;
             }
-            let texts = traces.iter().map(|t| t.get("traces")).collect::<Result<Vec<_>>>()?;
+            let texts = traces.iter().map(|t| t.get("traces", MAX_TEXT)).collect::<Result<Vec<_>>>()?;
             let results = model.model.score(&task, &texts)?;
             for (i, result) in results.into_iter().enumerate() {
                 let (score, code) = match result {
                     Ok(score) => (score, LEDG_OK),
-                    Err(error) => (f64::NAN, crate::status::Failure::from(error).code),
+                    Err(error) => (f64::NAN, Failure::from(error).code),
                 };
                 scores.add(i).write(score);
                 if !status.is_null() {
@@ -123,6 +129,8 @@ pub unsafe extern "C" fn ledg_schedule_score(
 
 /// Gives a candidate as a graph, as JSON: its nodes with sentences and numbers, and its edges. The caller owns `*out`; free it
 /// with `ledg_string_free`.
+///
+/// Errors: `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_graph(
     model: *const ledg_schedule_model,
@@ -135,7 +143,7 @@ pub unsafe extern "C" fn ledg_schedule_graph(
     unsafe {
         make(out, err, || {
             let model = handle(model, "model")?;
-            let graph = model.model.graph(&task_of(task)?, trace.get("trace")?)?;
+            let graph = model.model.graph(&task_of(task)?, trace.get("trace", MAX_TEXT)?)?;
             ledg_string::new(graph.to_json())
         })
     }
@@ -145,6 +153,8 @@ pub unsafe extern "C" fn ledg_schedule_graph(
 /// records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
 /// seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
 /// the given model stays as it is. Since ABI 1.1.
+///
+/// Errors: `LEDG_E_RECORDS`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_update(
     model: *const ledg_schedule_model,
@@ -156,7 +166,7 @@ pub unsafe extern "C" fn ledg_model_update(
     unsafe {
         make(out, err, || {
             let model = handle(model, "model")?;
-            let records = ScheduleRecords::from_jsonl(records.get("records")?, "(records)")?;
+            let records = ScheduleRecords::from_jsonl(records.get("records", MAX_LINES)?, "(records)")?;
             let updated = model.model.update(&records, &UpdateOptions::default())?;
             Ok(ledg_schedule_model { model: Arc::new(updated) })
         })
@@ -167,6 +177,6 @@ pub unsafe extern "C" fn ledg_model_update(
 /// As [`ledg_str::get`].
 unsafe fn task_of(task: ledg_str) -> Result<Task> {
     // SAFETY: the caller's promise is ours.
-    let text = unsafe { task.get("task")? };
+    let text = unsafe { task.get("task", MAX_TEXT)? };
     Ok(Task::from_json(text).map_err(ledg_cost_model::CostModelError::from)?)
 }

@@ -193,6 +193,9 @@ unsafe fn edits(edits: *const ledg_edit, n_edits: usize, what: &str) -> Result<V
 /// Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on platforms: `batch_sizes` holds one batch size for
 /// all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
 /// `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`.
+///
+/// Errors: `LEDG_E_MODEL` for a model without `LEDG_CAP_DELTA`; `LEDG_E_GRAPH`, `LEDG_E_TEMPLATE` and `LEDG_E_HARDWARE` as
+/// for a row of `ledg_predict`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_session_new(
     model: *const ledg_model,
@@ -231,6 +234,8 @@ pub unsafe extern "C" fn ledg_session_new(
 /// is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
 /// column is touched; both as in `ledg_predict`. The answers are those of `ledg_predict` on the edited graph to within one
 /// part in a million.
+///
+/// Errors: of the call those of `ledg_predict`; of a row also `LEDG_E_EDIT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_session_predict(
     session: *mut ledg_session,
@@ -284,6 +289,8 @@ pub unsafe extern "C" fn ledg_session_predict(
 }
 
 /// Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was.
+///
+/// Errors: `LEDG_E_EDIT` for an edit that names what is not there, `LEDG_E_GRAPH` for one that breaks a rule of graphs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_session_apply(
     session: *mut ledg_session,

@@ -33,11 +33,12 @@ impl ledg_str {
         ledg_str { data: text.as_ptr(), len: text.count_bytes() }
     }
 
-    /// The text of an argument.
+    /// The text of an argument, of at most that many bytes: a length that nobody means is refused before it is read.
     ///
     /// # Safety
     /// `data` is valid for reads of `len` bytes for `'a`, unless it is NULL or `len` is 0.
-    pub(crate) unsafe fn get<'a>(self, what: &str) -> Result<&'a str> {
+    pub(crate) unsafe fn get<'a>(self, what: &str, most: usize) -> Result<&'a str> {
+        bounded(self.len, most, what)?;
         if self.len == 0 {
             return Ok("");
         }
@@ -53,8 +54,12 @@ impl ledg_str {
     }
 }
 
-/// Most bytes of a name.
+/// Most bytes of a name, a path, or what a platform is asked for by.
 const MAX_NAME: usize = 65_536;
+/// Most bytes of a text that people or tools write: TOML, a task, a trace, a reason.
+pub(crate) const MAX_TEXT: usize = 64 << 20;
+/// Most bytes of lists that grow without end.
+pub(crate) const MAX_LINES: usize = 1 << 30;
 
 impl ledg_str {
     /// A name of bounded length that is not empty.
@@ -69,14 +74,13 @@ impl ledg_str {
         }
     }
 
-    /// A name of bounded length that may be left out.
+    /// A name of bounded length, or a path, that may be left out.
     ///
     /// # Safety
     /// As [`ledg_str::get`].
     pub(crate) unsafe fn name_or_empty<'a>(self, what: &str) -> Result<&'a str> {
-        bounded(self.len, MAX_NAME, what)?;
         // SAFETY: the caller's promise is ours.
-        unsafe { self.get(what) }
+        unsafe { self.get(what, MAX_NAME) }
     }
 }
 
