@@ -8,8 +8,10 @@
 #ifndef LEDG_HPP
 #define LEDG_HPP
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -145,6 +147,13 @@ public:
         check(ledg_registry_get(handle_.get(), detail::str(spec), &out, check));
         return Hardware(out);
     }
+    /// From a data sheet's text, with the runtimes of this registry, to which it is not added.
+    Hardware hardware_from_toml(std::string_view text, std::string_view runtime = {}) const {
+        detail::Check check;
+        ledg_hw *out = nullptr;
+        check(ledg_hw_from_toml(handle_.get(), detail::str(text), detail::str(runtime), &out, check));
+        return Hardware(out);
+    }
     const ledg_registry *get() const noexcept { return handle_.get(); }
 
 private:
@@ -191,6 +200,13 @@ public:
         ledg_graph *out = nullptr;
         check(ledg_graph_with_batch(handle_.get(), batch, &out, check));
         return Graph(out);
+    }
+    /// Identifies what the graph computes; names do not count.
+    std::array<std::uint8_t, 32> hash() const {
+        detail::Check check;
+        std::array<std::uint8_t, 32> hash{};
+        check(ledg_graph_hash(handle_.get(), hash.data(), check));
+        return hash;
     }
     std::string_view name() const { return detail::view(ledg_graph_name(handle_.get())); }
     std::size_t node_count() const { return ledg_graph_node_count(handle_.get()); }
@@ -278,10 +294,22 @@ public:
     using Value = std::uint32_t;
     using Dims = std::vector<std::uint64_t>;
 
-    explicit Builder(std::string_view name) {
+    /// What a node produces.
+    struct Output {
+        std::string name;
+        std::int32_t dtype;
+        /// None: the shape is not known.
+        std::optional<Dims> dims;
+    };
+
+    /// Limits of 0 are the defaults.
+    explicit Builder(std::string_view name, std::uint64_t max_nodes = 0, std::uint64_t max_values = 0) {
+        auto opts = detail::sized<ledg_builder_opts>();
+        opts.max_nodes = max_nodes;
+        opts.max_values = max_values;
         detail::Check check;
         ledg_builder *out = nullptr;
-        check(ledg_builder_new(detail::str(name), nullptr, &out, check));
+        check(ledg_builder_new(detail::str(name), &opts, &out, check));
         handle_.reset(out);
     }
     Value input(std::string_view name, std::int32_t dtype, const Dims &dims) {
@@ -303,29 +331,45 @@ public:
                                  data.size(), &id, check));
         return id;
     }
-    /// Adds a node with one output, named as the node.
-    Value op(std::string_view kind, std::string_view name, const std::vector<Value> &inputs, std::int32_t dtype,
-             const Dims &dims, const std::vector<Attr> &attrs = {}, std::string_view domain = {}) {
+    Value float_constant(std::string_view name, std::int32_t dtype, const Dims &dims, const std::vector<double> &data) {
+        detail::Check check;
+        Value id = 0;
+        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), nullptr, data.data(),
+                                 data.size(), &id, check));
+        return id;
+    }
+    /// Adds a node; LEDG_NO_VALUE is an optional input that is left out.
+    std::vector<Value> op(std::string_view kind, std::string_view name, const std::vector<Value> &inputs,
+                          const std::vector<Output> &outputs, const std::vector<Attr> &attrs = {},
+                          std::string_view domain = {}) {
         const detail::Attrs raw(attrs);
-        ledg_tensor output{};
-        output.name = detail::str(name);
-        output.dims = dims.data();
-        output.rank = dims.size();
-        output.dtype = dtype;
+        std::vector<ledg_tensor> tensors(outputs.size());
+        for (std::size_t i = 0; i < outputs.size(); ++i) {
+            tensors[i].name = detail::str(outputs[i].name);
+            tensors[i].dims = outputs[i].dims ? outputs[i].dims->data() : nullptr;
+            tensors[i].rank = outputs[i].dims ? outputs[i].dims->size() : LEDG_RANK_UNKNOWN;
+            tensors[i].dtype = outputs[i].dtype;
+        }
         auto node = detail::sized<ledg_op>();
         node.domain = detail::str(domain);
         node.kind = detail::str(kind);
         node.name = detail::str(name);
         node.inputs = inputs.data();
         node.n_inputs = inputs.size();
-        node.outputs = &output;
-        node.n_outputs = 1;
+        node.outputs = tensors.data();
+        node.n_outputs = tensors.size();
         node.attrs = raw.list.data();
         node.n_attrs = raw.list.size();
         detail::Check check;
-        Value id = 0;
-        check(ledg_builder_op(handle_.get(), &node, &id, check));
-        return id;
+        std::vector<Value> ids(outputs.size() + 1); // not NULL, even without outputs
+        check(ledg_builder_op(handle_.get(), &node, ids.data(), check));
+        ids.pop_back();
+        return ids;
+    }
+    /// Adds a node with one output, named as the node.
+    Value op(std::string_view kind, std::string_view name, const std::vector<Value> &inputs, std::int32_t dtype,
+             const Dims &dims, const std::vector<Attr> &attrs = {}, std::string_view domain = {}) {
+        return op(kind, name, inputs, std::vector<Output>{Output{std::string(name), dtype, dims}}, attrs, domain).front();
     }
     void output(Value value) {
         detail::Check check;
@@ -470,6 +514,13 @@ public:
         detail::Check check;
         ledg_model *out = nullptr;
         check(ledg_model_load(detail::str(path), &out, check));
+        return Model(out);
+    }
+    static Model load_bytes(const void *data, std::size_t size) {
+        check_abi();
+        detail::Check check;
+        ledg_model *out = nullptr;
+        check(ledg_model_load_bytes(static_cast<const std::uint8_t *>(data), size, &out, check));
         return Model(out);
     }
     void save(std::string_view path) const {
@@ -757,6 +808,67 @@ private:
     };
     std::size_t n_hardware_;
     detail::Owned<ledg_session, ledg_session_free> handle_;
+};
+
+/// A model that ranks schedules of one task. Immutable: an update gives a new one.
+class ScheduleModel {
+public:
+    explicit ScheduleModel(ledg_schedule_model *owned) : handle_(owned) {}
+    /// One that has learned nothing and refuses to score.
+    static ScheduleModel untrained(std::uint64_t seed) {
+        check_abi();
+        detail::Check check;
+        ledg_schedule_model *out = nullptr;
+        check(ledg_schedule_model_new(seed, &out, check));
+        return ScheduleModel(out);
+    }
+    static ScheduleModel load(std::string_view path) {
+        check_abi();
+        detail::Check check;
+        ledg_schedule_model *out = nullptr;
+        check(ledg_schedule_model_load(detail::str(path), &out, check));
+        return ScheduleModel(out);
+    }
+    void save(std::string_view path) const {
+        detail::Check check;
+        check(ledg_schedule_model_save(handle_.get(), detail::str(path), check));
+    }
+    /// Measured candidates that it has learned from.
+    std::uint64_t records() const { return ledg_schedule_model_records(handle_.get()); }
+    /// A score for each trace, larger is better; one that cannot be read has NaN and a status.
+    struct Scores {
+        std::vector<double> score;
+        std::vector<ledg_status> status;
+    };
+    Scores score(std::string_view task, const std::vector<std::string> &traces) const {
+        std::vector<ledg_str> texts;
+        for (const std::string &trace : traces) {
+            texts.push_back(detail::str(trace));
+        }
+        Scores scores{std::vector<double>(traces.size()), std::vector<ledg_status>(traces.size())};
+        detail::Check check;
+        check(ledg_schedule_score(handle_.get(), detail::str(task), texts.data(), texts.size(), scores.score.data(),
+                                  scores.status.data(), check));
+        return scores;
+    }
+    /// A candidate as a graph, as JSON.
+    std::string graph(std::string_view task, std::string_view trace) const {
+        detail::Check check;
+        ledg_string *out = nullptr;
+        check(ledg_schedule_graph(handle_.get(), detail::str(task), detail::str(trace), &out, check));
+        return detail::take(out);
+    }
+    /// Learns from measured candidates, JSON lines, and gives a new model.
+    ScheduleModel update(std::string_view records) const {
+        detail::Check check;
+        ledg_schedule_model *out = nullptr;
+        check(ledg_model_update(handle_.get(), detail::str(records), &out, check));
+        return ScheduleModel(out);
+    }
+    const ledg_schedule_model *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<ledg_schedule_model, ledg_schedule_model_free> handle_;
 };
 
 } // namespace ledg
