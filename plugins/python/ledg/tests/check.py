@@ -68,6 +68,18 @@ def main(path: str, folder: Path) -> None:
     address = into.latency_s.ctypes.data
     assert model.predict([graph], [t4], sizes, out=into) is into and into.latency_s.ctypes.data == address
     assert (into.latency_s == many.latency_s).all()
+    mine = np.zeros((2, 100))
+    into.latency_s = mine[1]
+    model.predict([graph], [t4], sizes, out=into)
+    assert (mine[1] == many.latency_s).all() and (mine[0] == 0).all(), "written in place, without a copy"
+    for wrong in (np.zeros(100, dtype=np.float32), np.zeros(99), np.zeros(200)[::2], np.broadcast_to(0.0, 100)):
+        into.latency_s = wrong
+        try:
+            model.predict([graph], [t4], sizes, out=into)
+        except ValueError as error:
+            assert "latency_s" in str(error)
+        else:
+            raise AssertionError(f"{wrong.dtype} {wrong.strides} was taken")
 
     nodes = model.predict_nodes(graph, t4, 8)
     whole = model.predict([graph], [t4], [8]).latency_s[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from dataclasses import dataclass
-from typing import Iterator, Mapping, Optional, Sequence, Union
+from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ EVIDENCE_CALIBRATION = 2
 
 def version() -> str:
     """Version of the library."""
-    return lib.ledg_version().text()
+    return str(lib.ledg_version().text())
 
 
 class _Handle:
@@ -54,7 +54,7 @@ class _Handle:
         self._handle = handle
 
     def __del__(self) -> None:
-        handle, self._handle = getattr(self, "_handle", None), None
+        handle, self._handle = getattr(self, "_handle", None), ctypes.c_void_p()
         if handle:
             getattr(lib, self._free)(handle)
 
@@ -73,7 +73,7 @@ class Hardware(_Handle):
     @property
     def name(self) -> str:
         """Full name, such as `nvidia-t4:fp32/nchw/eager/pt2.1.0`."""
-        return lib.ledg_hw_name(self._handle).text()
+        return str(lib.ledg_hw_name(self._handle).text())
 
     def __repr__(self) -> str:
         return f"Hardware({self.name!r})"
@@ -160,7 +160,7 @@ class Graph(_Handle):
     @property
     def name(self) -> str:
         """Name of the graph."""
-        return lib.ledg_graph_name(self._handle).text()
+        return str(lib.ledg_graph_name(self._handle).text())
 
     @property
     def hash(self) -> bytes:
@@ -243,7 +243,8 @@ class ModelInfo:
 class Predictions:
     """Answers in columns, one element a row. `status` is 0 or a negative LEDG_E_*; a row that failed has NaN.
 
-    Make one of `n` rows to have `Model.predict` write into the same arrays again and again.
+    Make one of `n` rows to have `Model.predict` write into the same arrays again and again; an array of your own may take the
+    place of any of them.
     """
 
     def __init__(self, n: int) -> None:
@@ -259,9 +260,29 @@ class Predictions:
         return int(self.latency_s.size)
 
     def _columns(self) -> _abi.Columns:
-        names = ("latency_s", "lo_s", "hi_s", "known", "spread", "evidence", "status")
-        columns = {name: getattr(self, name).ctypes.data for name in names}
+        # Arrays of the caller's may stand in for these: the library writes to their memory as it is.
+        columns = {name: _address(name, getattr(self, name), kind, len(self)) for name, kind in _COLUMNS.items()}
         return _abi.Columns(struct_size=ctypes.sizeof(_abi.Columns), len=len(self), **columns)
+
+
+_COLUMNS = {
+    "latency_s": np.float64,
+    "lo_s": np.float64,
+    "hi_s": np.float64,
+    "known": np.float64,
+    "spread": np.float64,
+    "evidence": np.uint8,
+    "status": np.int32,
+}
+
+
+def _address(name: str, column: npt.NDArray[Any], kind: type, n: int) -> int:
+    """Where a column lies; raises for one that could not be written in place."""
+    if column.dtype != np.dtype(kind) or column.shape != (n,):
+        raise ValueError(f"{name}: {column.shape} of {column.dtype}, it must be ({n},) of {np.dtype(kind)}")
+    if not (column.flags.c_contiguous and column.flags.aligned and column.flags.writeable):
+        raise ValueError(f"{name}: it must be contiguous, aligned and writeable")
+    return int(column.ctypes.data)
 
 
 @dataclass(frozen=True)
@@ -308,7 +329,7 @@ class Model(_Handle):
         """What the model is."""
         raw = _abi.ModelInfo(struct_size=ctypes.sizeof(_abi.ModelInfo))
         _abi.call("ledg_model_get_info", self._handle, ctypes.byref(raw))
-        numbers = {name: int(getattr(raw, name)) for name, _ in _abi.ModelInfo._fields_[1:-1]}
+        numbers = {field[0]: int(getattr(raw, field[0])) for field in _abi.ModelInfo._fields_[1:-1]}
         return ModelInfo(date=raw.date.text(), **numbers)
 
     def with_plugins(self, registry: Registry) -> "Model":
@@ -391,16 +412,16 @@ class Model(_Handle):
             size = ctypes.sizeof(_abi.NodeColumns)
             columns = _abi.NodeColumns(struct_size=size, len=n, known=known.ctypes.data, **pointers)
             _abi.call("ledg_node_costs_columns", handle, ctypes.byref(columns))
-            texts = {
-                name: [getattr(lib, f"ledg_node_costs_{name}")(handle, i).text() for i in range(n)]
-                for name in ("name", "op", "sentence")
-            }
+            name, op, sentence = (
+                [str(getattr(lib, f"ledg_node_costs_{text}")(handle, i).text()) for i in range(n)]
+                for text in ("name", "op", "sentence")
+            )
             count = ctypes.c_size_t()
             origins = []
             for i in range(n):
                 first = lib.ledg_node_costs_origins(handle, i, ctypes.byref(count))
                 origins.append([int(first[k]) for k in range(count.value)])
-            return NodeCosts(origins=origins, known=known, **texts, **numbers)
+            return NodeCosts(name, op, sentence, origins, known=known, **numbers)
         finally:
             lib.ledg_node_costs_free(handle)
 
@@ -429,7 +450,7 @@ def _attribute(name: str, value: Attribute) -> tuple[_abi.Attr, object]:
     """An attribute as the C ABI takes it, and what it borrows."""
     attr = _abi.Attr(name=_abi.text(name))
     single = isinstance(value, (int, float, str))
-    values = [value] if single else list(value)  # type: ignore[arg-type]
+    values: list[Any] = [value] if isinstance(value, (int, float, str)) else list(value)
     attr.len = len(values)
     if all(isinstance(v, int) for v in values):
         attr.kind, attr.ints = (1 if single else 4), (ctypes.c_int64 * len(values))(*values)

@@ -240,7 +240,7 @@ lib = _load()
 
 
 def status_name(status: int) -> str:
-    return lib.ledg_status_name(status).text()
+    return str(lib.ledg_status_name(status).text())
 
 
 def text(value: str) -> Str:
@@ -267,6 +267,6 @@ def make(name: str, *arguments: Any) -> c_void_p:
 
 def take_string(handle: c_void_p) -> str:
     try:
-        return lib.ledg_string_view(handle).text()
+        return str(lib.ledg_string_view(handle).text())
     finally:
         lib.ledg_string_free(handle)
