@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::stage::{built, cc, cxx, fixture, folder, has, prefix, program, root, run, skip, stdout};
+use crate::stage::{built, cc, cxx, fixture, folder, has, prefix, program, released, root, run, skip, stdout};
 
 #[test]
 fn c_predicts_an_onnx_file_on_two_devices() {
@@ -37,6 +37,17 @@ fn cpp_schedules_by_a_thousand_costs() {
     let program = program(&cxx, "-std=c++17", &root().join("examples/cpp/scheduler.cpp"), "scheduler");
     let text = stdout(Command::new(&program).args(["rtx4090", "rtx3090"]));
     assert!(text.starts_with("1024 costs; ") && text.contains("\nbest: "), "{text}");
+}
+
+#[test]
+fn cpp_reaches_everything() {
+    let Some(cxx) = cxx("cpp_reaches_everything") else { return };
+    for standard in ["c++17", "c++20"] {
+        let name = format!("everything-{standard}");
+        let program = program(&cxx, &format!("-std={standard}"), &root().join("tests/capi/everything.cpp"), &name);
+        let text = stdout(Command::new(&program).arg(fixture("resnet18.onnx")).arg(folder(&name)));
+        assert_eq!(text.trim(), "all is well");
+    }
 }
 
 /// The environment in which Python finds library and package.
@@ -83,6 +94,30 @@ fn python_reaches_everything() {
     let script = root().join("plugins/python/ledg/tests/check.py");
     let text = stdout(python(&[]).arg(script).arg(fixture("resnet18.onnx")).arg(folder("python")));
     assert_eq!(text.trim(), "all is well");
+}
+
+/// As `pip install .` does it, with what is on the machine and from a copy, as setuptools leaves files beside the sources.
+#[test]
+fn python_installs_the_package() {
+    let test = "python_installs_the_package";
+    if !has_numpy(test) {
+        return;
+    }
+    if !python(&["-c", "import pip, setuptools"]).output().is_ok_and(|o| o.status.success()) {
+        return skip(test, "this python3 has no pip or no setuptools");
+    }
+    let (from, to) = (folder("pip/from"), folder("pip/to"));
+    let package = root().join("plugins/python/ledg");
+    std::fs::create_dir_all(from.join("src/ledg")).unwrap();
+    for file in ["pyproject.toml", "README.md", "src/ledg/__init__.py", "src/ledg/_abi.py", "src/ledg/py.typed"] {
+        std::fs::copy(package.join(file), from.join(file)).unwrap();
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--upgrade"];
+    run(python(&install).arg("--target").arg(&to).arg(&from));
+    assert!(to.join("ledg/py.typed").exists(), "typed");
+    let ask = "import ledg, sys; print(ledg.__file__); print(len(ledg.Registry()) > 100, ledg.Model.default().info.members > 0)";
+    let text = stdout(python(&["-c", ask]).env("PYTHONPATH", &to));
+    assert!(text.starts_with(&to.display().to_string()) && text.ends_with("\nTrue True\n"), "{text}");
 }
 
 #[test]
@@ -196,7 +231,8 @@ fn cmake_finds_it() {
     }
     let project = folder("cmake");
     let lists = "cmake_minimum_required(VERSION 3.10)\nproject(small C)\nfind_package(ledg 0.1 REQUIRED)\n\
-                 add_executable(small small.c)\ntarget_link_libraries(small PRIVATE ledg::ledg)\n";
+                 add_executable(small small.c)\ntarget_link_libraries(small PRIVATE ledg::ledg)\n\
+                 find_package(ledg 99 QUIET)\nif(ledg_FOUND)\n  message(FATAL_ERROR \"99 is no version of it\")\nendif()\n";
     std::fs::write(project.join("CMakeLists.txt"), lists).unwrap();
     std::fs::write(project.join("small.c"), SMALL).unwrap();
     let build = project.join("build");
@@ -206,17 +242,18 @@ fn cmake_finds_it() {
     run(&mut Command::new(build.join("small")));
 }
 
-/// Clients of every minor version, compiled with the header of then, on the library of now.
+/// Clients of every minor version, compiled with the header of then, in the oldest and the newest C, on the library of now.
 #[test]
 fn clients_of_older_versions_still_work() {
-    for version in ["1.0", "1.1"] {
-        let from = root().join("tests/abi").join(version);
-        let executable = folder("programs").join(format!("client-{version}"));
-        let include = format!("-I{}", from.display());
-        let mut command = Command::new(cc());
-        command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", &include]).arg(from.join("client.c"));
-        run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
-        let text = stdout(Command::new(&executable).arg(folder("skew")));
-        assert_eq!(text.trim(), format!("client of ABI {version}: all is well"));
+    for (version, from) in released() {
+        for standard in ["-std=c99", "-std=gnu2x"] {
+            let executable = folder("programs").join(format!("client-{version}{standard}"));
+            let include = format!("-I{}", from.display());
+            let mut command = Command::new(cc());
+            command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Werror", &include]).arg(from.join("client.c"));
+            run(command.arg("-o").arg(&executable).args(crate::stage::link_arguments()).args(["-lpthread", "-lm"]));
+            let text = stdout(Command::new(&executable).arg(folder("skew")));
+            assert_eq!(text.trim(), format!("client of ABI {version}: all is well"));
+        }
     }
 }

@@ -103,6 +103,18 @@ pub fn program(compiler: &str, standard: &str, source: &Path, name: &str) -> Pat
     executable
 }
 
+/// Every minor version of the ABI that was released, with the folder that keeps it; the last is that of the header.
+pub fn released() -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(root().join("tests/abi")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = entries.filter(|path| path.is_dir());
+    let named: Vec<(String, PathBuf)> =
+        folders.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    let (major, minor) = xtask::install::abi(&root()).unwrap();
+    let expected = (0..=minor).map(|minor| format!("{major}.{minor}"));
+    let at = |version: &String| named.iter().find(|(name, _)| name == version).map(|(_, path)| path.clone());
+    expected.map(|v| (v.clone(), at(&v).unwrap_or_else(|| panic!("tests/abi keeps no {v}")))).collect()
+}
+
 /// A fixture of this repository.
 pub fn fixture(name: &str) -> PathBuf {
     root().join("tests/fixtures").join(name)
