@@ -37,7 +37,7 @@ impl Reader<'_> {
         let has = |column: &str| header.iter().any(|c| c == column);
         let missing = ["graph", "hardware", "batch", "latency_s"]
             .into_iter()
-            .find(|&column| !has(column) && !(column == "hardware" && self.on.is_some()));
+            .find(|&column| !(has(column) || column == "hardware" && self.on.is_some()));
         ensure!(
             missing.is_none(),
             "{name}: column `{}` is missing: the first line must name the columns graph, hardware, batch and latency_s",
