@@ -192,8 +192,8 @@ fn scores_are_latencies_in_the_other_direction() {
     let called =
         unsafe { ledg_rank_scores(w.model, &batch, null(), scores.as_mut_ptr(), status.as_mut_ptr(), 3, null_mut()) };
     assert_eq!((called, status), (LEDG_OK, [LEDG_OK, LEDG_OK, LEDG_E_GRAPH]));
-    for i in 0..2 {
-        assert_eq!(scores[i], -f64::from_bits(latencies.numbers[0][i]).ln());
+    for (score, latency_s) in scores[..2].iter().zip(&latencies.numbers[0]) {
+        assert_eq!(*score, -f64::from_bits(*latency_s).ln());
     }
     assert!(scores[2].is_nan());
     free(w);

@@ -44,7 +44,8 @@ const FINE: [(&str, &str, &str); 20] = [
 
 /// What has been asked: functions with their arguments.
 struct Table {
-    places: Box<Places>,
+    /// What calls write to, and this looks at between them.
+    places: *mut Places,
     asked: BTreeMap<&'static str, Vec<&'static str>>,
     function: &'static str,
     n_refused: usize,
@@ -80,7 +81,9 @@ impl Table {
             ledg_error_free(error);
         }
         assert_eq!(call(null_mut()), status, "{function}: `{argument}` {how}: without an error");
-        assert_eq!(*self.places, Places::default(), "{function}: `{argument}` {how}: something was written");
+        // SAFETY: the places live as long as the table.
+        let places = unsafe { &*self.places };
+        assert_eq!(*places, Places::default(), "{function}: `{argument}` {how}: something was written");
         self.n_refused += 1;
     }
 
@@ -98,7 +101,7 @@ impl Table {
     /// Frees what the last call made.
     fn free<T>(&mut self, free: unsafe extern "C" fn(*mut T)) {
         // SAFETY: the call made it, and it is freed once.
-        unsafe { free(self.places.handle.cast()) };
+        unsafe { free((*self.places).handle.cast()) };
     }
 }
 
@@ -111,7 +114,8 @@ macro_rules! entry {
         // SAFETY: what the header asks for.
         $t.succeeds(|e| unsafe { $function($($argument,)* e) });
         $($t.free($free);)?
-        *$t.places = Places::default();
+        // SAFETY: the places live as long as the table.
+        unsafe { *$t.places = Places::default() };
     }};
     (@each $t:ident $function:ident $all:tt $($argument:ident)*) => {
         $(entry!(@one $t $function $all $argument);)*
@@ -136,6 +140,7 @@ macro_rules! sized {
 }
 
 #[test]
+#[expect(clippy::redundant_locals, reason = "arguments are named as in the header, and some locals after them")]
 fn every_argument_of_every_function() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -146,9 +151,12 @@ fn every_argument_of_every_function() {
     let onnx_path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/resnet18.onnx");
     let onnx = std::fs::read(onnx_path).unwrap();
     let w = world();
-    let mut t = Table { places: Box::default(), asked: BTreeMap::new(), function: "", n_refused: 0 };
-    let p: *mut Places = &mut *t.places;
+    let mut places = Places::default();
+    let p = &raw mut places;
+    let mut t = Table { places: p, asked: BTreeMap::new(), function: "", n_refused: 0 };
     // SAFETY: the places live as long as the table.
+    let (hash, count) = unsafe { (&raw mut (*p).bytes[0], &raw mut (*p).count) };
+    // SAFETY: as above.
     let (id, status, scores) = unsafe { (&raw mut (*p).ids[0], &raw mut (*p).status[0], &raw mut (*p).numbers[0]) };
     macro_rules! out {
         () => {
@@ -195,9 +203,8 @@ fn every_argument_of_every_function() {
     entry!(t: ledg_graph_from_json(text: str(GRAPH), opts: &raw const graph_opts, out: out!()) => ledg_graph_free);
     entry!(t: ledg_graph_to_json(graph: graph, out: out!()) => ledg_string_free);
     entry!(t: ledg_graph_with_batch(graph: graph, batch: 3u64, out: out!()) => ledg_graph_free);
-    // SAFETY: places of the table, here and below.
-    entry!(t: ledg_graph_hash(graph: graph, out32: unsafe { &raw mut (*p).bytes[0] }));
-    entry!(t: ledg_graph_coverage(model: model, graph: graph, share: scores, n_unknown: unsafe { &raw mut (*p).count }));
+    entry!(t: ledg_graph_hash(graph: graph, out32: hash));
+    entry!(t: ledg_graph_coverage(model: model, graph: graph, share: scores, n_unknown: count));
 
     entry!(t: ledg_builder_new(graph_name: str("g"), opts: &raw const builder_opts, out: out!()) => ledg_builder_free);
     let builder = w.builder;
