@@ -52,11 +52,26 @@ fn every_item_is_documented() {
             items += 1;
             assert_eq!(lines[i - 1].trim(), "*/", "not documented: {line}");
         }
-        // Functions that give a handle say who frees it.
-        if function && line.contains(" **out") {
-            let docs = lines[..i].iter().rev().take_while(|l| l.trim_start().starts_with(['*', '/']));
-            assert!(docs.into_iter().any(|l| l.contains("_free`")), "who frees it: {line}");
+        // Functions that give a handle say who frees it, or as what other function they do all else.
+        if function {
+            let end = lines[i..].iter().position(|l| l.ends_with(';')).unwrap();
+            let makes = lines[i..=i + end].iter().any(|l| l.contains(" **out"));
+            let above = lines[..i].iter().rev().take_while(|l| l.trim_start().starts_with(['*', '/']));
+            let mut docs: Vec<&str> = above.map(|l| l.trim_start_matches([' ', '*', '/'])).collect();
+            docs.reverse();
+            let docs = docs.join(" ");
+            assert!(!makes || docs.contains("_free`") || docs.contains("Else as `"), "who frees it: {line}");
         }
     }
     assert!(items > 130, "{items} items");
+    // And every field of every struct.
+    let mut fields = 0;
+    for (i, line) in lines.iter().enumerate().filter(|(_, l)| l.starts_with("    ") && l.ends_with(';')) {
+        // Arguments of a function are indented further, and end its declaration.
+        if !line.starts_with("     ") {
+            fields += 1;
+            assert_eq!(lines[i - 1].trim(), "*/", "not documented: {line}");
+        }
+    }
+    assert!(fields > 80, "{fields} fields");
 }
