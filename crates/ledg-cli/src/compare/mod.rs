@@ -177,11 +177,16 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     for row in named {
         writeln!(out, "{} is {}", row.hardware, row.platform.as_deref().unwrap_or_default())?;
     }
-    let precisions: IndexMap<&str, &str> =
-        rows.iter().filter_map(|r| Some((precision(r.platform.as_deref()?)?, r.hardware.as_str()))).collect();
+    let mut precisions: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for row in rows {
+        if let Some(precision) = row.platform.as_deref().and_then(precision) {
+            precisions.entry(precision).or_default().push(&row.hardware);
+        }
+    }
     if precisions.len() > 1 {
-        let named: Vec<String> = precisions.iter().map(|(precision, on)| format!("{precision} on {on}")).collect();
-        writeln!(out, "Precisions differ ({}): `DEVICE:PRECISION` asks for one", named.join(", "))?;
+        let named: Vec<String> =
+            precisions.iter().map(|(precision, on)| format!("{precision} on {}", on.join(", "))).collect();
+        writeln!(out, "Precisions differ ({}): `DEVICE:PRECISION` asks for one", named.join("; "))?;
     }
     for row in rows.iter().filter(|r| r.measured == Some(false)) {
         writeln!(out, "{} was never measured in training: its estimate rests on its data sheet", row.hardware)?;
