@@ -539,7 +539,7 @@ pub struct GraphArgs {
     pub plugins: PluginArgs,
 }
 
-fn parse_dim(text: &str) -> Result<(String, u64), String> {
+pub(crate) fn parse_dim(text: &str) -> Result<(String, u64), String> {
     let (name, size) =
         text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or("expected NAME=N, such as batch=8")?;
     let size = size.parse().map_err(|_| format!("`{size}` is no size: expected a whole number, such as {name}=8"))?;

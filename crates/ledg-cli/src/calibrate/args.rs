@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::args::{HardwareArgs, TextFormat};
+use crate::args::{HardwareArgs, TextFormat, parse_dim};
 
 const CALIBRATE_HELP: &str = "\
 Examples:
@@ -14,6 +14,7 @@ Examples:
 
 A `.csv` file has the columns graph, hardware, batch and latency_s, seconds of the whole batch.
 `graph` is a file in `--graphs`, with or without .onnx or .json; `--hardware` stands for the column.
+`--dim` is for those of its graphs that have such a dimension.
 
 For every platform of the records, a factor of all its times and one of each kind of operator is
 fitted, shrunk towards none: five records are enough to gain by. With records of every node
@@ -42,6 +43,9 @@ pub struct CalibrateArgs {
     /// The hardware of all records, instead of what they name.
     #[arg(long, value_name = "HARDWARE")]
     pub hardware: Option<String>,
+    /// Size of a dynamic dimension, for those graphs of `.csv` files that have it; may be repeated.
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
+    pub dims: Vec<(String, u64)>,
     /// Where to write the calibrated bundle.
     #[arg(long, value_name = "FILE.ledg")]
     pub output: PathBuf,

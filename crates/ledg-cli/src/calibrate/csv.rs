@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use csv::Trim;
 use ledg_cost_model::graph::Graph;
+use ledg_cost_model::onnx::OnnxError;
 use ledg_cost_model::{Outcome, Records};
 use serde::Deserialize;
 
@@ -29,7 +30,6 @@ impl Reader<'_> {
         let name: Arc<str> = file.display().to_string().into();
         let folder = file.parent().unwrap_or(Path::new(""));
         let graphs = self.args.graphs.as_deref().unwrap_or(folder);
-        let import = ImportArgs::plain(self.operators.clone());
         let mut read: HashMap<PathBuf, Arc<Graph>> = HashMap::new();
         let reader = csv::ReaderBuilder::new().trim(Trim::All).from_path(file);
         let mut reader = reader.with_context(|| format!("{name}: cannot be read"))?;
@@ -54,7 +54,7 @@ impl Reader<'_> {
             let graph = match read.get(&path) {
                 Some(graph) => Arc::clone(graph),
                 None => {
-                    let graph = Arc::new(Model::read(&path, &import, None).with_context(context)?.into_graph());
+                    let graph = Arc::new(self.model(&path).with_context(context)?);
                     read.insert(path, Arc::clone(&graph));
                     graph
                 }
@@ -63,5 +63,27 @@ impl Reader<'_> {
             records.read_from(&name, line);
         }
         Ok(())
+    }
+
+    /// A model, with those of the given dimensions bound that it has: records are of several networks, not all of them
+    /// dynamic. That each is bound somewhere is checked when all is read.
+    fn model(&mut self, path: &Path) -> anyhow::Result<Graph> {
+        let mut import = ImportArgs { dims: self.args.dims.clone(), ..ImportArgs::plain(self.operators.clone()) };
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+            // Sizes in ledg's wire format are fixed.
+            import.dims.clear();
+        }
+        loop {
+            let error = match Model::read(path, &import, None) {
+                Ok(model) => {
+                    self.unbound.retain(|dim| import.dims.iter().all(|(bound, _)| bound != dim));
+                    return Ok(model.into_graph());
+                }
+                Err(error) => error,
+            };
+            let Some(OnnxError::NoSuchDim { dim, .. }) = error.downcast_ref() else { return Err(error) };
+            let Some(at) = import.dims.iter().position(|(given, _)| given == dim) else { return Err(error) };
+            import.dims.remove(at);
+        }
     }
 }

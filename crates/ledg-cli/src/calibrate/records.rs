@@ -24,11 +24,18 @@ pub fn read(args: &CalibrateArgs, plugins: Plugins) -> anyhow::Result<Records> {
         Some(spec) => Some(Arc::new(hardware::resolve(&registry, spec)?)),
         None => None,
     };
-    let mut reader = Reader { args, registry, operators, on, platforms: HashMap::new(), graphs: HashMap::new() };
+    let unbound = args.dims.iter().map(|(dim, _)| dim.clone()).collect();
+    let (platforms, graphs) = (HashMap::new(), HashMap::new());
+    let mut reader = Reader { args, registry, operators, on, platforms, graphs, unbound };
     let mut records = Records::new();
     for file in &args.records {
         reader.file(file, &mut records)?;
     }
+    ensure!(
+        reader.unbound.is_empty(),
+        "no graph of a `.csv` file has the dynamic dimension `{}`; leave that `--dim` out",
+        reader.unbound.first().map_or("", String::as_str)
+    );
     ensure!(
         records.rows().iter().any(|row| row.latency_s().is_some()),
         "{}: there is no record with a time in it",
@@ -46,6 +53,8 @@ pub(super) struct Reader<'a> {
     pub(super) on: Option<Arc<Platform>>,
     platforms: HashMap<String, Arc<Platform>>,
     graphs: HashMap<(PathBuf, u64), Arc<Graph>>,
+    /// Dimensions given that no graph has had yet.
+    pub(super) unbound: BTreeSet<String>,
 }
 
 impl Reader<'_> {

@@ -55,6 +55,9 @@ struct Compared {
     known: Option<f64>,
     measured: Option<bool>,
     error: Option<String>,
+    /// What the estimate rests on, if training never measured the device.
+    #[serde(skip)]
+    note: Option<String>,
 }
 
 /// Compares.
@@ -102,6 +105,7 @@ fn compare(mut rows: Vec<Row>) -> Vec<Compared> {
         relative: row.latency_s.zip(fastest).map(|(latency, (best, _))| latency / best),
         overlaps_fastest: row.lo_s.zip(fastest).map(|(lo, (_, best_hi))| lo <= best_hi),
         measured: row.error.is_none().then_some(row.measured),
+        note: row.unmeasured_note(),
         graph: row.graph,
         hardware: row.hardware,
         platform: row.platform,
@@ -177,14 +181,19 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     for row in named {
         writeln!(out, "{} is {}", row.hardware, row.platform.as_deref().unwrap_or_default())?;
     }
-    let precisions: IndexMap<&str, &str> =
-        rows.iter().filter_map(|r| Some((precision(r.platform.as_deref()?)?, r.hardware.as_str()))).collect();
-    if precisions.len() > 1 {
-        let named: Vec<String> = precisions.iter().map(|(precision, on)| format!("{precision} on {on}")).collect();
-        writeln!(out, "Precisions differ ({}): `DEVICE:PRECISION` asks for one", named.join(", "))?;
+    let mut precisions: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for row in rows {
+        if let Some(precision) = row.platform.as_deref().and_then(precision) {
+            precisions.entry(precision).or_default().push(&row.hardware);
+        }
     }
-    for row in rows.iter().filter(|r| r.measured == Some(false)) {
-        writeln!(out, "{} was never measured in training: its estimate rests on its data sheet", row.hardware)?;
+    if precisions.len() > 1 {
+        let named: Vec<String> =
+            precisions.iter().map(|(precision, on)| format!("{precision} on {}", on.join(", "))).collect();
+        writeln!(out, "Precisions differ ({}): `DEVICE:PRECISION` asks for one", named.join("; "))?;
+    }
+    for note in rows.iter().filter_map(|row| row.note.as_ref()) {
+        writeln!(out, "{note}")?;
     }
     Ok(())
 }

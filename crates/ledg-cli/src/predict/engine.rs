@@ -189,6 +189,7 @@ impl Engine<'_> {
             nodes: self.options.per_node.then(|| node_rows(prepared.described(), &estimate)),
             platform: Some(platform.to_string()),
             measured: estimate.measured,
+            calibrated: estimate.calibrated,
         }
     }
 

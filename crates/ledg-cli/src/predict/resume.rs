@@ -175,6 +175,7 @@ mod tests {
             nodes: None,
             platform: None,
             measured: true,
+            calibrated: false,
         }
     }
 

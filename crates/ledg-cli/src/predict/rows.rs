@@ -42,6 +42,9 @@ pub struct Row {
     /// Whether the model's training data measured the device.
     #[serde(skip)]
     pub measured: bool,
+    /// Whether the bundle was calibrated to records of the platform.
+    #[serde(skip)]
+    pub calibrated: bool,
 }
 
 impl Row {
@@ -59,7 +62,15 @@ impl Row {
             nodes: None,
             platform: None,
             measured: false,
+            calibrated: false,
         }
+    }
+
+    /// What the answer rests on, if training never measured the device.
+    pub fn unmeasured_note(&self) -> Option<String> {
+        let rests_on = if self.calibrated { "the records that the bundle was calibrated to" } else { "its data sheet" };
+        (self.error.is_none() && !self.measured)
+            .then(|| format!("{} was never measured in training: its estimate rests on {rests_on}", self.hardware))
     }
 
     fn csv_cells(&self) -> [String; 8] {
@@ -132,10 +143,9 @@ impl<'a> RowWriter<'a> {
         for (asked, meant) in names {
             writeln!(self.out, "{asked} is {meant}")?;
         }
-        let unmeasured: IndexSet<&str> =
-            self.rows.iter().filter(|r| r.error.is_none() && !r.measured).map(|r| r.hardware.as_str()).collect();
-        for hardware in unmeasured {
-            writeln!(self.out, "{hardware} was never measured in training: its estimate rests on its data sheet")?;
+        let notes: IndexSet<String> = self.rows.iter().filter_map(Row::unmeasured_note).collect();
+        for note in notes {
+            writeln!(self.out, "{note}")?;
         }
         for row in &self.rows {
             if let (Some(nodes), Some(batch)) = (&row.nodes, row.batch) {

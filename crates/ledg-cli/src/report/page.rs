@@ -81,6 +81,7 @@ pub fn render(report: &Report) -> Result<String, minijinja::Error> {
         report => context! { version => report.version, trained_on => &report.trained_on },
         one_model => report.models.len() == 1,
         title => title(report),
+        models => report.models.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(", "),
         coverage => units::share(report.coverage + 1e-9),
         widest => units::duration(widest),
         warnings => Value::from(Serde(shared_warnings(report))),
@@ -97,9 +98,15 @@ fn title(report: &Report) -> String {
         n => format!("{n} devices"),
     };
     match report.models.len() {
-        1 => format!("{} on {devices}", report.models[0].label),
+        // A path's folders say nothing of the network and fill a phone's screen; the heading's tooltip has them.
+        1 => format!("{} on {devices}", file_name(&report.models[0].label)),
         n => format!("{n} models on {devices}"),
     }
+}
+
+/// The last part of a path.
+fn file_name(label: &str) -> std::borrow::Cow<'_, str> {
+    std::path::Path::new(label).file_name().map_or(label.into(), std::ffi::OsStr::to_string_lossy)
 }
 
 /// Warnings in order of appearance, each once.

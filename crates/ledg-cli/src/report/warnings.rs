@@ -58,8 +58,8 @@ fn device(asked: &Asked<'_>) -> Option<Warning> {
     let kind = asked.platform.device.kind.name();
     let text = if trained_kinds(asked.model).contains(kind) {
         format!(
-            "{} was never measured in training. The estimate rests on its data sheet, the interval on another device \
-             that was held out.",
+            "{} was never measured in training. The estimate rests on its data sheet, the interval on how far off \
+             estimates were for devices held out of training.",
             asked.platform.device.name
         )
     } else {

@@ -130,3 +130,20 @@ fn a_table_written_by_hand_calibrates_too() {
     }
     assert!(!bench.path().join("my.ledg").exists());
 }
+
+#[test]
+fn dimensions_are_bound_where_a_graph_has_them() {
+    let bench = Bench::new();
+    bench.bundle();
+    bench.file("graphs/bert.onnx", include_bytes!("../../../../tests/fixtures/bert_base.onnx"));
+    bench.file("graphs/resnet.onnx", include_bytes!("../../../../tests/fixtures/resnet18.onnx"));
+    bench.file("graphs/conv.json", network(16).to_json().unwrap());
+    bench.file("r.csv", "graph,hardware,batch,latency_s\nbert,t4,1,0.02\nresnet,t4,1,0.01\nconv,t4,1,0.001\n");
+    let calibrate = "calibrate --graphs graphs --records r.csv --bundle toy.ledg --output my.ledg";
+    let said = bench.fails(1, calibrate);
+    assert!(said.contains("r.csv, line 2: ") && said.contains("--dim batch=N --dim sequence=N"), "{said}");
+    bench.run(&format!("{calibrate} --dim batch=1 --dim sequence=128"));
+    assert!(bench.path().join("my.ledg").exists());
+    let said = bench.fails(1, &format!("{calibrate} --dim batch=1 --dim sequence=128 --dim width=3"));
+    assert!(said.contains("no graph of a `.csv` file has the dynamic dimension `width`"), "{said}");
+}

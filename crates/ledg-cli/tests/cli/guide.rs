@@ -72,6 +72,7 @@ fn the_guide_s_commands_do_what_it_says() {
     }
     assert_eq!((checks, predictions.len(), calibrations.len()), (3, 2, 1));
     assert!(predictions[0].contains("rx-7900-gre:fp16"), "{}", predictions[0]);
+    assert!(predictions[1].contains("rests on the records that the bundle was calibrated to"), "{}", predictions[1]);
     let calibrated = &calibrations[0];
     assert!(
         calibrated.contains("amd-rx-7900-gre:fp32") && calibrated.contains("after, cross-validated"),

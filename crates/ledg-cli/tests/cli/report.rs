@@ -95,6 +95,17 @@ fn the_names_arrive_as_they_are() {
 }
 
 #[test]
+fn the_heading_names_the_file_without_its_folders() {
+    let bench = bench();
+    bench.onnx("some/where/tiny.onnx", &tiny());
+    bench.ok("report some/where/tiny.onnx --hardware t4 -o report.html --bundle toy.ledg");
+    let html = Html::parse_document(&read(&bench, "report.html"));
+    let heading = html.select(&Selector::parse("h1").unwrap()).next().unwrap();
+    assert_eq!(heading.text().collect::<String>(), "tiny.onnx on t4");
+    assert_eq!(heading.value().attr("title"), Some("some/where/tiny.onnx"));
+}
+
+#[test]
 fn nothing_is_fetched() {
     let page = hostile_page();
     let html = Html::parse_document(&page);

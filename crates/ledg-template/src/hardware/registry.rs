@@ -118,7 +118,7 @@ impl HardwareRegistry {
     /// # Ok::<(), ledg_template::hardware::HardwareError>(())
     /// ```
     ///
-    /// `DEVICE` is a name, with or without its vendor, an alias (upper or lower case, `-`, `_` and spaces do not matter)
+    /// `DEVICE` is a name or an alias, with or without its vendor (upper or lower case, `-`, `_` and spaces do not matter),
     /// or the path of a `.toml` file. `RUNTIME` is a profile's name or `precision[/layout[/compiler[/framework-version]]]`; what is missing
     /// comes from the device's default runtime.
     pub fn resolve(&self, spec: &str) -> Result<Platform, HardwareError> {
@@ -138,16 +138,33 @@ impl HardwareRegistry {
         Platform::new(device, runtime)
     }
 
-    /// The device of that name or alias, or the only one whose name without the vendor it is (`h100-sxm`).
+    /// The device of that name or alias; else the only one whose name without the vendor it is (`h100-sxm`), or whose alias
+    /// after the vendor, as drivers print it (`NVIDIA GeForce RTX 4090`).
     pub fn device(&self, name: &str) -> Result<Arc<Device>, HardwareError> {
-        let id = self.names.get(&key(name)).or_else(|| self.without_vendor(name)).ok_or_else(|| self.unknown(name))?;
+        let id = self.id(name).ok_or_else(|| self.unknown(name))?;
         Ok(self.devices[id].device().clone())
     }
 
-    fn without_vendor(&self, name: &str) -> Option<&String> {
+    fn id(&self, name: &str) -> Option<&String> {
         let name = key(name);
-        let mut found = self.devices.keys().filter(|id| id.split_once('-').is_some_and(|(_, rest)| key(rest) == name));
-        found.next().filter(|_| found.next().is_none())
+        self.names.get(&name).or_else(|| self.without_vendor(&name)).or_else(|| self.after_vendor(&name))
+    }
+
+    fn without_vendor(&self, name: &str) -> Option<&String> {
+        let named = |id: &&String| id.split_once('-').is_some_and(|(_, rest)| key(rest) == name);
+        // A name that means a built-in device goes on meaning it, whatever a plugin calls its own.
+        let builtin = |id: &&String| matches!(self.devices[*id], Known::Builtin(_));
+        let found = || self.devices.keys().filter(named);
+        only(found().filter(builtin)).or_else(|| only(found()))
+    }
+
+    fn after_vendor(&self, name: &str) -> Option<&String> {
+        let vendor = |id: &str| id.split_once('-').map(|(vendor, _)| vendor.to_owned());
+        let named = self.names.iter().filter(|(alias, _)| !alias.is_empty());
+        let named = named.filter(|(alias, id)| {
+            name.strip_suffix(alias.as_str()).is_some_and(|before| vendor(id).is_some_and(|vendor| vendor == before))
+        });
+        only(named.map(|(_, id)| id))
     }
 
     /// Every device, in the order of their ids.
@@ -206,14 +223,14 @@ impl HardwareRegistry {
         self.clashes(device, located).next().map_or(Ok(()), Err)
     }
 
-    /// The names of a device that another device has.
+    /// The names of a device that mean another device, by its own names or by those it has with or without its vendor.
     pub(super) fn clashes<'a>(
         &'a self,
         device: &'a Device,
         located: Located<'a>,
     ) -> impl Iterator<Item = HardwareError> + 'a {
         device.names().filter_map(move |name| {
-            let there = self.names.get(&key(name)).map(|id| self.devices[id].device())?;
+            let there = self.id(name).map(|id| self.devices[id].device())?;
             let (file, place) = (device.origin.clone(), located.place_of_string(name));
             let owner = format!("device {} of {}", there.name, there.origin);
             let clash = HardwareError::Clash { file, place, name: name.to_owned(), owner };
@@ -296,6 +313,12 @@ impl HardwareRegistry {
         runtime.compiler = compiler.to_owned();
         Some(runtime)
     }
+}
+
+/// The id, if all are the same one.
+fn only<'a>(mut ids: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let first = ids.next()?;
+    ids.all(|id| id == first).then_some(first)
 }
 
 /// A name as it is looked up: spelling that people vary is dropped.

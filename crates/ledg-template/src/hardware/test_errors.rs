@@ -140,6 +140,20 @@ fn a_taken_name_is_an_error() {
 }
 
 #[test]
+fn a_name_that_a_rule_gives_is_taken_as_well() {
+    // No file says `h100-sxm` or `nvidia-geforce-rtx-4090`, but both are answered.
+    for (name, owner) in [("h100-sxm", "nvidia-h100-sxm"), ("NVIDIA GeForce RTX 4090", "nvidia-rtx-4090")] {
+        let message = refused("\"one\"", &format!("\"{name}\""));
+        assert!(message.contains(&format!("the name {name:?} is taken by device {owner} of")), "{message}");
+    }
+    // A twin in all but the vendor leaves the short name where it was.
+    let mut registry = HardwareRegistry::builtin();
+    registry.add_toml_str("one.toml", &DEVICE.replace("acme-one", "acme-h100-sxm")).unwrap();
+    assert_eq!(registry.device("h100-sxm").unwrap().name, "nvidia-h100-sxm");
+    assert_eq!(registry.device("acme-h100-sxm").unwrap().name, "acme-h100-sxm");
+}
+
+#[test]
 fn a_folder_is_added_whole_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("sub")).unwrap();

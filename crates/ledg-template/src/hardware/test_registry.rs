@@ -23,6 +23,14 @@ fn a_name_may_stand_without_its_vendor() {
 }
 
 #[test]
+fn an_alias_may_stand_after_its_vendor() {
+    assert_eq!(resolve("NVIDIA GeForce RTX 4090").device.name, "nvidia-rtx-4090");
+    assert_eq!(resolve("AMD Instinct MI300X:fp16").device.name, "amd-mi300x");
+    assert_eq!(resolve("Apple M1").device.name, "apple-m1-gpu");
+    assert!(HardwareRegistry::builtin().device("AMD GeForce RTX 4090").is_err(), "another's vendor");
+}
+
+#[test]
 fn the_t4_is_said_as_in_the_paper() {
     let t4 = resolve("t4");
     assert_eq!(t4.sentence(), "Nv GPU FP32 8.1 Turing 70W");
@@ -143,6 +151,21 @@ fn every_device_of_the_other_data_sets_has_a_name() {
         resolve(name);
     }
     for name in ["NVIDIA A100-PCIE-40GB", "NVIDIA A100 80GB PCIe", "Tesla P100-PCIE-16GB", "Tesla V100-PCIE-32GB"] {
+        resolve(name);
+    }
+}
+
+#[test]
+fn the_devices_that_people_benchmark_answer_to_the_names_they_use() {
+    let names = "RTX 5090, RTX 5080, RTX 4080, RTX 4070 Ti, H100 SXM, H100 PCIe, H200, B200, L4, L40S, A100 40GB, \
+        A100 80GB, A10G, V100, V100 16GB, V100 32GB, P100, P4, T4, GTX 1080 Ti, Titan X Pascal, \
+        Titan X Maxwell, Titan Xp, Titan RTX, MI100, MI210, MI250, MI300X, Core i7-12700H, Core i9-13900K, \
+        Xeon Gold 6226, Xeon Gold 6240, Xeon Silver 4114, Xeon Silver 4210R, Ryzen 9 5900X, Ryzen 9 7950X, \
+        Apple M1, Apple M2, Jetson TX2, Jetson Nano, Jetson Xavier NX, Jetson AGX Orin, Edge TPU, \
+        Coral Edge TPU, Raspberry Pi 3, Raspberry Pi 4, Raspberry Pi 5, Pixel 2, Pixel 3, Galaxy S7, \
+        Galaxy A50, Essential PH 1, Snapdragon 8 Gen 3, TPU v2, TPU v3, TPU v4, TPU v5e, TPU v5p, ZCU102, \
+        VCK190, Intel Arc A770, Gaudi 2, Ascend 910, Ascend 310, Myriad X";
+    for name in names.split(", ") {
         resolve(name);
     }
 }
