@@ -55,6 +55,31 @@ pub enum SplitConfig {
         /// Share of the remaining families on which the checkpoint is chosen.
         validation: f64,
     },
+    /// Models are unseen, of families that are seen: models are dealt into `folds` parts, each with all its image sizes.
+    Models {
+        /// Number of parts.
+        folds: usize,
+        /// How many of the parts are run as test sets, in order; at most `folds`.
+        run_folds: usize,
+        /// Seed by which models are dealt, the same for every run.
+        seed: u64,
+        /// Share of the remaining models on which the checkpoint is chosen.
+        validation: f64,
+    },
+    /// Devices and whole model families are unseen at once: tested is what the devices take for a part of the families, as
+    /// under `families`; neither the devices' other records nor the families' take part.
+    HardwareAndFamilies {
+        /// The devices held out, as under `hardware`.
+        held_out: OneOrMore,
+        /// Number of parts that families are dealt into.
+        folds: usize,
+        /// How many of the parts are run as test sets, in order; at most `folds`.
+        run_folds: usize,
+        /// Seed by which families are dealt, the same for every run.
+        seed: u64,
+        /// Share of the remaining families on which the checkpoint is chosen.
+        validation: f64,
+    },
     /// Devices are unseen with all their configurations and batch sizes, in every data set; families are seen.
     Hardware {
         /// The device held out, or several that are nearly the same chip (Titan X, Titan Xp and GTX 1080 Ti), of which none
@@ -111,7 +136,10 @@ pub enum SplitConfig {
 impl SplitConfig {
     /// Whether the test records' devices are in no other record.
     pub fn unseen_devices(&self) -> bool {
-        matches!(self, SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. })
+        matches!(
+            self,
+            SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. } | SplitConfig::HardwareAndFamilies { .. }
+        )
     }
 }
 
@@ -265,11 +293,16 @@ impl Experiment {
             ensure!((0.0..=1.0).contains(&value), "`train.{name}` is {value}, must be between 0 and 1");
         }
         self.data.check()?;
-        if let SplitConfig::Hardware { held_out, .. } | SplitConfig::Operator { held_out, .. } = &self.split {
+        if let SplitConfig::Hardware { held_out, .. }
+        | SplitConfig::HardwareAndFamilies { held_out, .. }
+        | SplitConfig::Operator { held_out, .. } = &self.split
+        {
             ensure!(!held_out.names().is_empty(), "`split.held_out` is empty");
         }
         let validation = match &self.split {
-            SplitConfig::Families { folds, run_folds, validation, .. } => {
+            SplitConfig::Families { folds, run_folds, validation, .. }
+            | SplitConfig::Models { folds, run_folds, validation, .. }
+            | SplitConfig::HardwareAndFamilies { folds, run_folds, validation, .. } => {
                 ensure!(*folds >= 2, "`split.folds` must be at least 2");
                 ensure!((1..=*folds).contains(run_folds), "`split.run_folds` must be between 1 and `split.folds`");
                 *validation
@@ -293,7 +326,9 @@ impl Experiment {
     /// The runs of this experiment: (seed, fold).
     pub fn runs(&self) -> Vec<(u64, usize)> {
         let folds = match &self.split {
-            SplitConfig::Families { run_folds, .. } => *run_folds,
+            SplitConfig::Families { run_folds, .. }
+            | SplitConfig::Models { run_folds, .. }
+            | SplitConfig::HardwareAndFamilies { run_folds, .. } => *run_folds,
             SplitConfig::HardwareGroups { groups, .. } | SplitConfig::OperatorGroups { groups, .. } => groups.len(),
             _ => 1,
         };

@@ -51,6 +51,10 @@ impl TestSet {
 enum HeldOut {
     Families(BTreeSet<String>),
     Devices(BTreeSet<String>),
+    /// Graphs, of families that are seen.
+    Graphs(BTreeSet<usize>),
+    /// What the devices take for the families.
+    DevicesAndFamilies(BTreeSet<String>, BTreeSet<String>),
     TestStage,
     Nothing,
 }
@@ -58,11 +62,27 @@ enum HeldOut {
 impl HeldOut {
     fn has(&self, data: &Dataset, record: &Record) -> bool {
         let graph = &data.graphs[record.graph];
+        let device = data.platforms[record.platform].platform.device();
         match self {
             HeldOut::Families(families) => families.contains(&graph.family),
-            HeldOut::Devices(devices) => devices.contains(data.platforms[record.platform].platform.device()),
+            HeldOut::Devices(devices) => devices.contains(device),
+            HeldOut::Graphs(graphs) => graphs.contains(&record.graph),
+            HeldOut::DevicesAndFamilies(devices, families) => {
+                devices.contains(device) && families.contains(&graph.family)
+            }
             HeldOut::TestStage => graph.stage == Some(Stage::Test),
             HeldOut::Nothing => false,
+        }
+    }
+
+    /// Whether a record that is not tested may not be learned from either.
+    fn leaves_out(&self, data: &Dataset, record: &Record) -> bool {
+        match self {
+            HeldOut::DevicesAndFamilies(devices, families) => {
+                let device = data.platforms[record.platform].platform.device();
+                devices.contains(device) || families.contains(&data.graphs[record.graph].family)
+            }
+            _ => false,
         }
     }
 }
@@ -75,10 +95,17 @@ impl HeldOut {
 pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(TrainingSet, TestSet)> {
     let (held_out, seed, share) = match config {
         SplitConfig::Families { folds, seed, validation, .. } => {
-            let families = shuffled(data, *seed, |g| &g.family);
-            ensure!(families.len() > *folds, "{} families cannot be dealt into {folds} folds", families.len());
-            let test = families.iter().enumerate().filter(|(i, _)| i % folds == fold).map(|(_, f)| (*f).to_owned());
-            (HeldOut::Families(test.collect()), *seed, *validation)
+            let families = part(data, (*folds, fold), *seed, "families", |g| &g.family)?;
+            (HeldOut::Families(families), *seed, *validation)
+        }
+        SplitConfig::Models { folds, seed, validation, .. } => {
+            let models = part(data, (*folds, fold), *seed, "models", model_of)?;
+            let graphs = (0..data.graphs.len()).filter(|&g| models.contains(model_of(&data.graphs[g])));
+            (HeldOut::Graphs(graphs.collect()), *seed, *validation)
+        }
+        SplitConfig::HardwareAndFamilies { held_out, folds, seed, validation, .. } => {
+            let families = part(data, (*folds, fold), *seed, "families", |g| &g.family)?;
+            (HeldOut::DevicesAndFamilies(devices(data, held_out.names())?, families), *seed, *validation)
         }
         SplitConfig::Hardware { held_out, seed, validation } => {
             (HeldOut::Devices(devices(data, held_out.names())?), *seed, *validation)
@@ -103,6 +130,8 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
     for (i, record) in data.records.iter().enumerate() {
         if held_out.has(data, record) {
             test.extend(record.is_resolved().then_some(i));
+        } else if held_out.leaves_out(data, record) {
+            continue;
         } else if validation.contains(&record.graph) {
             training.validation.extend(record.is_resolved().then_some(i));
         } else {
@@ -120,19 +149,46 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
 fn validation_graphs(data: &Dataset, held_out: &HeldOut, seed: u64, fold: usize, share: f64) -> BTreeSet<usize> {
     let every = (1.0 / share).round() as usize;
     let is_kth = |i: usize| i % every == fold % every;
+    if let HeldOut::Graphs(test) = held_out {
+        let rest = shuffled(data, seed ^ 1, model_of).into_iter().enumerate().filter(|(i, _)| is_kth(*i));
+        let chosen: BTreeSet<&str> = rest.map(|(_, model)| model).collect();
+        let is_chosen = |g: &usize| !test.contains(g) && chosen.contains(model_of(&data.graphs[*g]));
+        return (0..data.graphs.len()).filter(is_chosen).collect();
+    }
     if let HeldOut::Devices(_) = held_out {
         let mut graphs: Vec<usize> = (0..data.graphs.len()).collect();
         graphs.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         return graphs.into_iter().enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, g)| g).collect();
     }
     let untouched = |group: &&str| match held_out {
-        HeldOut::Families(test) => data.graphs.iter().any(|g| g.group == **group && !test.contains(&g.family)),
+        HeldOut::Families(test) | HeldOut::DevicesAndFamilies(_, test) => {
+            data.graphs.iter().any(|g| g.group == **group && !test.contains(&g.family))
+        }
         _ => true,
     };
     // In the order of the bands, so that the validation set too holds large and small groups.
     let rest = shuffled(data, seed, |g| &g.group).into_iter().filter(untouched);
     let chosen: BTreeSet<&str> = rest.enumerate().filter(|(i, _)| is_kth(*i)).map(|(_, g)| g).collect();
     (0..data.graphs.len()).filter(|&g| chosen.contains(data.graphs[g].group.as_str())).collect()
+}
+
+/// The labels of part `fold` of `folds`, dealt in the order of [`shuffled`].
+fn part(
+    data: &Dataset,
+    (folds, fold): (usize, usize),
+    seed: u64,
+    what: &str,
+    label: impl Fn(&GraphEntry) -> &str,
+) -> Result<BTreeSet<String>> {
+    let labels = shuffled(data, seed, label);
+    ensure!(labels.len() > folds, "{} {what} cannot be dealt into {folds} folds", labels.len());
+    Ok(labels.iter().enumerate().filter(|(i, _)| i % folds == fold).map(|(_, label)| (*label).to_owned()).collect())
+}
+
+/// The model that a graph is of: its name without what the image size adds (`resnet50@224` is of `resnet50`).
+fn model_of(graph: &GraphEntry) -> &str {
+    let name = graph.graph.name.as_str();
+    name.split_once('@').map_or(name, |(model, _)| model)
 }
 
 /// Families that the data set has.
@@ -221,6 +277,43 @@ mod tests {
         assert_eq!(devices(&[training.train, training.validation].concat()), BTreeSet::from(["rtx3090".into()]));
         let nobody = SplitConfig::Hardware { held_out: OneOrMore::One("h100".into()), seed: 0, validation: 0.3 };
         assert!(split(&data, &nobody, 0).unwrap_err().to_string().contains("h100"));
+    }
+
+    #[test]
+    fn models_are_held_out_with_all_their_sizes_and_their_families_seen() {
+        let mut data = synthetic::dataset();
+        for (i, graph) in data.graphs.iter_mut().enumerate() {
+            let mut described = (*graph.graph).clone();
+            described.name = format!("m{}@{i}", i / 2);
+            graph.graph = described.into();
+        }
+        let config = SplitConfig::Models { folds: 2, run_folds: 2, seed: 3, validation: 0.5 };
+        let mut tested = BTreeSet::new();
+        for fold in 0..2 {
+            let (training, test) = split(&data, &config, fold).unwrap();
+            let models = |records: &[usize]| -> BTreeSet<&str> {
+                records.iter().map(|&r| model_of(&data.graphs[data.records[r].graph])).collect()
+            };
+            let parts = [&training.train[..], &training.validation, test.records()].map(models);
+            assert!((0..3).all(|i| !parts[i].is_empty() && parts[i].is_disjoint(&parts[(i + 1) % 3])), "{parts:?}");
+            tested.extend(parts[2].iter().map(|m| (*m).to_owned()));
+        }
+        assert_eq!(tested, data.graphs.iter().map(|g| model_of(g).to_owned()).collect());
+    }
+
+    #[test]
+    fn devices_and_families_are_unseen_at_once() {
+        let data = synthetic::dataset();
+        let held_out = OneOrMore::One("rtx4090".into());
+        let config = SplitConfig::HardwareAndFamilies { held_out, folds: 4, run_folds: 4, seed: 3, validation: 0.3 };
+        let (training, test) = split(&data, &config, 1).unwrap();
+        let unseen = families(&data, test.records());
+        let learned = [training.train, training.validation].concat();
+        assert!(families(&data, &learned).is_disjoint(&unseen));
+        let device = |r: &usize| data.platforms[data.records[*r].platform].device.as_str();
+        assert!(
+            test.records().iter().all(|r| device(r) == "rtx4090") && learned.iter().all(|r| device(r) == "rtx3090")
+        );
     }
 
     #[test]

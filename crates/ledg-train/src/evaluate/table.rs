@@ -59,7 +59,8 @@ impl Evaluation {
         let validation: Vec<f64> = self.results.iter().map(|r| r.validation_mape).collect();
         let chosen_on = match self.experiment.split {
             SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. } => "graphs",
-            SplitConfig::Families { .. } => "families",
+            SplitConfig::Families { .. } | SplitConfig::HardwareAndFamilies { .. } => "families",
+            SplitConfig::Models { .. } => "models",
             SplitConfig::Operator { .. }
             | SplitConfig::OperatorGroups { .. }
             | SplitConfig::Stage { .. }
