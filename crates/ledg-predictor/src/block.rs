@@ -1,13 +1,13 @@
 //! The pre-norm transformer block, its self-attention replaced by Dynamic Graph Self-Attention.
 
 use candle_core::{Module, Tensor};
-use candle_nn::{Linear, VarBuilder};
+use candle_nn::VarBuilder;
 
 use crate::batch::GraphBatch;
 use crate::config::{Attention, PredictorConfig};
 use crate::dgsa::Dgsa;
 use crate::error::Result;
-use crate::layers::{LayerNorm, Mode, dropout, linear};
+use crate::layers::{LayerNorm, Linear, Mode, dropout, linear, silu};
 
 /// `x + DGSA(norm(x))`, then `x + FFN(norm(x))`.
 pub(crate) struct Block {
@@ -39,7 +39,7 @@ impl Block {
             Some((norm, dgsa)) => (x + dropout(&dgsa.forward(&norm.forward(x)?, graphs)?, self.dropout, mode)?)?,
             None => x.clone(),
         };
-        let hidden = self.ffn.0.forward(&self.ffn_norm.forward(&x)?)?.silu()?;
+        let hidden = silu(&self.ffn.0.forward(&self.ffn_norm.forward(&x)?)?)?;
         Ok((&x + dropout(&self.ffn.1.forward(&hidden)?, self.dropout, mode)?)?)
     }
 }

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use candle_core::{Module, Tensor};
-use candle_nn::{Linear, VarBuilder};
+use candle_nn::VarBuilder;
 
 use crate::batch::GraphBatch;
 use crate::config::{Attention, PredictorConfig};
 use crate::dynamic_weights::DynamicWeights;
 use crate::error::Result;
-use crate::layers::linear;
-use crate::ops::SparseAttention;
+use crate::layers::{Linear, linear};
+use crate::ops::{ScaleRows, SparseAttention};
 
 /// Multi-head attention over the masks of a graph batch.
 pub(crate) struct Dgsa {
@@ -52,7 +52,7 @@ impl Dgsa {
             let attention = SparseAttention { edges: Arc::clone(edges), n_heads: self.n_heads };
             let heard = q.apply_op3(&k, &v, attention)?; // (n, d)
             let weighted = match &weights {
-                Some(w) => heard.broadcast_mul(&w.narrow(1, m, 1)?)?,
+                Some(w) => heard.apply_op2(w, ScaleRows { column: m })?,
                 None => (heard / graphs.masks.len() as f64)?,
             };
             h = Some(match h {

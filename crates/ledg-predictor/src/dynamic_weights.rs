@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use candle_core::{Module, Tensor};
-use candle_nn::{Linear, VarBuilder};
+use candle_nn::VarBuilder;
 
 use crate::edges::WeightedEdges;
 use crate::error::Result;
-use crate::layers::{linear, softmax};
+use crate::layers::{Linear, linear, softmax};
 use crate::ops::NeighbourMean;
 
 /// Weights of the masks by node.

@@ -3,12 +3,12 @@
 //! The language model itself is elsewhere: `e_i = LLM(T_N(n_i))` and `e_P = LLM(T_P(p))` come in as vectors.
 
 use candle_core::{Module, Tensor};
-use candle_nn::{Linear, VarBuilder};
+use candle_nn::VarBuilder;
 
 use crate::batch::{GraphBatch, PlatformBatch};
 use crate::config::{HardwareInputs, PredictorConfig};
 use crate::error::Result;
-use crate::layers::{Mode, dropout, linear, noisy, row_mask, zero_linear};
+use crate::layers::{Linear, Mode, dropout, linear, noisy, row_mask, silu, zero_linear};
 
 /// Node vectors from sentences and numbers.
 pub(crate) struct NodeEmbedding {
@@ -41,7 +41,7 @@ impl NodeEmbedding {
         }
         if let Some((first, second)) = &self.numbers {
             let features = noisy(&graphs.features, self.feature_noise, mode)?;
-            parts.push(second.forward(&first.forward(&features)?.silu()?)?);
+            parts.push(second.forward(&silu(&first.forward(&features)?)?)?);
         }
         // `PredictorConfig::validate` refuses a model with neither part, so there is something to add up.
         let x = parts.iter().skip(1).try_fold(parts[0].clone(), |sum, part| sum + part)?;
@@ -94,6 +94,6 @@ impl PlatformEmbedding {
         if let Some(sheet) = &self.sheet {
             x = (x + sheet.forward(&show(&platforms.sheet)?)?)?;
         }
-        Ok(self.out.forward(&x.silu()?)?.silu()?)
+        silu(&self.out.forward(&silu(&x)?)?)
     }
 }

@@ -1,16 +1,17 @@
 //! Small layers with trainable gradients: linear, layer norm, dropout.
 //!
-//! candle-nn's fused `layer_norm` and `softmax_last_dim` have no backward pass, so training goes through the primitive
-//! forms; its dropout cannot be seeded on the CPU, so masks are drawn here.
+//! candle-nn's fused `layer_norm` and `softmax_last_dim` have no backward pass, and the primitive forms are slow, so the
+//! operations are this crate's (`ops::dense`); its dropout cannot be seeded on the CPU, so masks are drawn here.
 
 use std::cell::RefCell;
 
-use candle_core::{D, DType, Device, Module, Tensor};
-use candle_nn::{Init, Linear, VarBuilder};
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::{Init, VarBuilder};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
+use crate::ops::{AddBias, LayerNormOp, RowSoftmax, Scaled, Silu};
 
 /// Whether the model is being trained; training carries the random numbers for dropout.
 pub enum Mode<'a> {
@@ -20,19 +21,38 @@ pub enum Mode<'a> {
     Train(&'a RefCell<ChaCha8Rng>),
 }
 
+/// `x · weightᵀ + bias`.
+pub(crate) struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Module for Linear {
+    /// # Shapes
+    /// (n, in) → (n, out)
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        x.matmul(&self.weight.t()?)?.apply_op2(&self.bias, AddBias)
+    }
+}
+
+/// `x · sigmoid(x)`.
+pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
+    Ok(x.contiguous()?.apply_op1(Silu)?)
+}
+
 /// A linear layer, weights `weight` (out, in) and `bias` (out). Weights start uniform within ±1/√in.
 pub(crate) fn linear(d_in: usize, d_out: usize, vb: VarBuilder) -> Result<Linear> {
     let bound = 1.0 / (d_in as f64).sqrt();
     let weight = vb.get_with_hints((d_out, d_in), "weight", Init::Uniform { lo: -bound, up: bound })?;
     let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
-    Ok(Linear::new(weight, Some(bias)))
+    Ok(Linear { weight, bias })
 }
 
 /// A linear layer that starts at zero, so that what it corrects starts uncorrected.
 pub(crate) fn zero_linear(d_in: usize, d_out: usize, vb: VarBuilder) -> Result<Linear> {
     let weight = vb.get_with_hints((d_out, d_in), "weight", Init::Const(0.0))?;
     let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
-    Ok(Linear::new(weight, Some(bias)))
+    Ok(Linear { weight, bias })
 }
 
 /// Layer normalisation over the last dimension.
@@ -53,7 +73,7 @@ impl Module for LayerNorm {
     /// # Shapes
     /// (n, d) → (n, d)
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        candle_nn::ops::layer_norm_slow(x, &self.scale, &self.shift, 1e-5)
+        x.apply_op3(&self.scale, &self.shift, LayerNormOp { eps: 1e-5 })
     }
 }
 
@@ -66,10 +86,8 @@ pub(crate) fn dropout(x: &Tensor, p: f64, mode: &Mode) -> Result<Tensor> {
     let keep = (1.0 / (1.0 - p)) as f32;
     let mut rng = rng.borrow_mut();
     let threshold = (p * 65536.0) as u32;
-    let mask: Vec<f32> =
-        (0..x.elem_count()).map(|_| if u32::from(rng.random::<u16>()) < threshold { 0.0 } else { keep }).collect();
-    let mask = Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?;
-    Ok(x.mul(&mask)?)
+    let by = (0..x.elem_count()).map(|_| if u32::from(rng.random::<u16>()) < threshold { 0.0 } else { keep }).collect();
+    Ok(x.contiguous()?.apply_op1(Scaled { by })?)
 }
 
 /// While training, adds noise of that standard deviation to standardised numbers, so that no single value identifies
@@ -100,5 +118,5 @@ pub(crate) fn row_mask(n: usize, p: f64, dtype: DType, mode: &Mode) -> Result<Op
 
 /// Softmax over the last dimension, with a gradient.
 pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
-    Ok(candle_nn::ops::softmax(x, D::Minus1)?)
+    Ok(x.contiguous()?.apply_op1(RowSoftmax)?)
 }

@@ -4,7 +4,7 @@
 //! as often as it stands for. No platform enters: candidates are compared on one.
 
 use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::{Linear, VarBuilder};
+use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::GraphBatch;
@@ -12,7 +12,7 @@ use crate::block::Block;
 use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
-use crate::layers::{Mode, dropout, linear};
+use crate::layers::{Linear, Mode, dropout, linear, silu};
 
 /// Scale of the sum over nodes, so that scores of usual graphs are of order one.
 pub(crate) const NODES: f64 = 16.0;
@@ -115,7 +115,7 @@ impl Scorer {
         for block in &self.blocks {
             x = block.forward(&x, graphs, mode)?;
         }
-        let hidden = dropout(&self.hidden.forward(&x)?.silu()?, self.trunk.dropout, mode)?;
+        let hidden = dropout(&silu(&self.hidden.forward(&x)?)?, self.trunk.dropout, mode)?;
         let own = self.score.forward(&hidden)?.squeeze(1)?; // (n)
         let counts: Vec<f32> = graphs.counts.iter().flatten().map(|c| c / NODES as f32).collect();
         let own = (&own * Tensor::from_vec(counts, own.shape(), &Device::Cpu)?.to_dtype(own.dtype())?)?;

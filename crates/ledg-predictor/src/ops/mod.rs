@@ -3,10 +3,12 @@
 //! Each works on contiguous CPU tensors of f32 (training, inference) and f64 (gradients checked by finite differences).
 
 mod attention;
+mod dense;
 mod gather;
 mod total_time;
 
 pub(crate) use attention::SparseAttention;
+pub(crate) use dense::{AddBias, LayerNormOp, RowSoftmax, ScaleRows, Scaled, Silu};
 pub(crate) use gather::{GatherAdd, NeighbourMean};
 pub(crate) use total_time::{N_TERMS, RowTimes, TotalTime};
 

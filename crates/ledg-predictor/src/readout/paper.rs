@@ -3,12 +3,12 @@
 //! node vectors; the batch size, which the paper holds at 1, enters beside it.
 
 use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::{Init, Linear, VarBuilder};
+use candle_nn::{Init, VarBuilder};
 
 use crate::batch::{GraphBatch, Query};
 use crate::config::PredictorConfig;
 use crate::error::Result;
-use crate::layers::{Mode, dropout, linear, softmax};
+use crate::layers::{Linear, Mode, dropout, linear, silu, softmax};
 
 /// Network token ∥ platform → ln seconds.
 pub(crate) struct PaperReadout {
@@ -52,7 +52,7 @@ impl PaperReadout {
         let batch = Tensor::from_vec(batch, (queries.len(), 1), &Device::Cpu)?.to_dtype(h.dtype())?;
         let joined =
             [tokens.index_select(&index(|q| q.graph)?, 0)?, p.index_select(&index(|q| q.platform)?, 0)?, batch];
-        let hidden = self.hidden.forward(&Tensor::cat(&joined, 1)?)?.silu()?;
+        let hidden = silu(&self.hidden.forward(&Tensor::cat(&joined, 1)?)?)?;
         Ok(self.out.forward(&dropout(&hidden, self.dropout, mode)?)?.squeeze(1)?)
     }
 
