@@ -282,9 +282,14 @@ mod tests {
     #[test]
     fn models_are_held_out_with_all_their_sizes_and_their_families_seen() {
         let mut data = synthetic::dataset();
+        // Every model at two sizes.
+        let n = data.graphs.len();
+        data.graphs.extend(data.graphs.clone());
+        let again: Vec<Record> = data.records.iter().map(|r| Record { graph: r.graph + n, ..*r }).collect();
+        data.records.extend(again);
         for (i, graph) in data.graphs.iter_mut().enumerate() {
             let mut described = (*graph.graph).clone();
-            described.name = format!("m{}@{i}", i / 2);
+            described.name = format!("m{}@{}", i % n, 224 + 32 * (i / n));
             graph.graph = described.into();
         }
         let config = SplitConfig::Models { folds: 2, run_folds: 2, seed: 3, validation: 0.5 };

@@ -26,6 +26,7 @@ pub use config::DataConfig;
 pub use load::load;
 
 /// One graph of a data set.
+#[derive(Clone)]
 pub struct GraphEntry {
     /// Model family, or operator; splits hold out whole families.
     pub family: String,
