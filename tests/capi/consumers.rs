@@ -122,6 +122,22 @@ fn python_installs_the_package() {
     assert!(text.starts_with(&to.display().to_string()) && text.ends_with("\nTrue True\n"), "{text}");
 }
 
+/// All that MetaSchedule asks of a cost model, its own candidates and results included.
+#[test]
+fn metaschedule_ranks_by_it() {
+    let test = "metaschedule_ranks_by_it";
+    if !has_numpy(test) {
+        return;
+    }
+    if !python(&["-c", "import tvm"]).output().is_ok_and(|o| o.status.success()) {
+        return skip(test, "this python3 has no apache-tvm (plugins/tvm/README.md says which)");
+    }
+    let packages = ["plugins/python/ledg/src", "plugins/tvm/src"].map(|package| root().join(package));
+    let script = root().join("plugins/tvm/tests/check.py");
+    let text = stdout(python(&[]).arg(script).env("PYTHONPATH", std::env::join_paths(packages).unwrap()));
+    assert_eq!(text.trim(), "plugins/tvm: all checks passed");
+}
+
 #[test]
 fn rust_opens_the_library_at_run_time() {
     let built = std::env::current_exe().unwrap();
