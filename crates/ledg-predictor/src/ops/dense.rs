@@ -253,7 +253,7 @@ impl CustomOp1 for RowSoftmax {
                 let largest = row.iter().copied().fold(row[0], |a, b| if b > a { b } else { a });
                 row.iter_mut().for_each(|x| *x = (*x - largest).exp());
                 let total: T = row.iter().copied().sum();
-                row.iter_mut().for_each(|x| *x = *x / total);
+                row.iter_mut().for_each(|x| *x /= total);
             }
             Ok(T::to_cpu_storage_owned(out))
         }
