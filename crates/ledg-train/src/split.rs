@@ -150,6 +150,7 @@ fn validation_graphs(data: &Dataset, held_out: &HeldOut, seed: u64, fold: usize,
     let every = (1.0 / share).round() as usize;
     let is_kth = |i: usize| i % every == fold % every;
     if let HeldOut::Graphs(test) = held_out {
+        // In another order than that which dealt the parts: every k-th of the same order could lie in the tested part alone.
         let rest = shuffled(data, seed ^ 1, model_of).into_iter().enumerate().filter(|(i, _)| is_kth(*i));
         let chosen: BTreeSet<&str> = rest.map(|(_, model)| model).collect();
         let is_chosen = |g: &usize| !test.contains(g) && chosen.contains(model_of(&data.graphs[*g]));
