@@ -1,13 +1,13 @@
 //! The pre-norm transformer block, its self-attention replaced by Dynamic Graph Self-Attention.
 
-use candle_core::{Module, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use crate::batch::GraphBatch;
 use crate::config::{Attention, PredictorConfig};
 use crate::dgsa::Dgsa;
 use crate::error::Result;
-use crate::layers::{LayerNorm, Linear, Mode, dropout, linear, silu};
+use crate::layers::{LayerNorm, Linear, Mode, add_dropped, linear};
 
 /// `x + DGSA(norm(x))`, then `x + FFN(norm(x))`.
 pub(crate) struct Block {
@@ -36,10 +36,10 @@ impl Block {
     /// x (n, d) → (n, d)
     pub fn forward(&self, x: &Tensor, graphs: &GraphBatch, mode: &Mode) -> Result<Tensor> {
         let x = match &self.attention {
-            Some((norm, dgsa)) => (x + dropout(&dgsa.forward(&norm.forward(x)?, graphs)?, self.dropout, mode)?)?,
+            Some((norm, dgsa)) => add_dropped(x, &dgsa.forward(x, norm, graphs)?, self.dropout, mode)?,
             None => x.clone(),
         };
-        let hidden = silu(&self.ffn.0.forward(&self.ffn_norm.forward(&x)?)?)?;
-        Ok((&x + dropout(&self.ffn.1.forward(&hidden)?, self.dropout, mode)?)?)
+        let hidden = self.ffn_norm.then(&self.ffn.0, &x)?;
+        add_dropped(&x, &self.ffn.1.after_silu(&hidden, 0.0, mode)?, self.dropout, mode)
     }
 }

@@ -12,8 +12,8 @@ use crate::batch::GraphBatch;
 use crate::config::{Attention, PredictorConfig};
 use crate::dynamic_weights::DynamicWeights;
 use crate::error::Result;
-use crate::layers::{Linear, linear};
-use crate::ops::{ScaleRows, SparseAttention};
+use crate::layers::{LayerNorm, Linear, linear};
+use crate::ops::MixedAttention;
 
 /// Multi-head attention over the masks of a graph batch.
 pub(crate) struct Dgsa {
@@ -42,27 +42,32 @@ impl Dgsa {
         })
     }
 
+    /// Of `norm(x)`.
+    ///
     /// # Shapes
     /// x (n, d) → (n, d)
-    pub fn forward(&self, x: &Tensor, graphs: &GraphBatch) -> Result<Tensor> {
-        let (q, k, v) = (self.q.forward(x)?, self.k.forward(x)?, self.v.forward(x)?);
-        let weights = self.weights.as_ref().map(|w| w.forward(x, &graphs.fathers)).transpose()?; // (n, masks)
-        let mut h: Option<Tensor> = None;
-        for (m, edges) in graphs.masks.iter().enumerate() {
-            let attention = SparseAttention { edges: Arc::clone(edges), n_heads: self.n_heads };
-            let heard = q.apply_op3(&k, &v, attention)?; // (n, d)
-            let weighted = match &weights {
-                Some(w) => heard.apply_op2(w, ScaleRows { column: m })?,
-                None => (heard / graphs.masks.len() as f64)?,
-            };
-            h = Some(match h {
-                Some(sum) => (sum + weighted)?,
-                None => weighted,
-            });
+    pub fn forward(&self, x: &Tensor, norm: &LayerNorm, graphs: &GraphBatch) -> Result<Tensor> {
+        if graphs.masks.is_empty() {
+            return Ok(x.zeros_like()?);
         }
-        match h {
-            Some(h) => Ok(self.out.forward(&h)?),
-            None => Ok(x.zeros_like()?),
+        let attention = MixedAttention {
+            masks: graphs.masks.clone(),
+            fathers: self.weights.as_ref().map(|_| Arc::clone(&graphs.fathers)),
+            n_heads: self.n_heads,
+            d: x.dim(1)?,
+        };
+        Ok(self.out.forward(&norm.then(&self.projections()?, x)?.apply_op1(attention)?)?)
+    }
+
+    /// One layer for all that is read of a node: queries, keys, values, and both parts of the dynamic weights.
+    fn projections(&self) -> Result<Linear> {
+        let mut weights = vec![self.q.weight.clone(), self.k.weight.clone(), self.v.weight.clone()];
+        let mut biases = vec![self.q.bias.clone(), self.k.bias.clone(), self.v.bias.clone()];
+        if let Some(dynamic) = &self.weights {
+            let [own, fathers, bias] = dynamic.projections()?;
+            biases.extend([bias.clone(), bias.zeros_like()?]);
+            weights.extend([own, fathers]);
         }
+        Ok(Linear { weight: Tensor::cat(&weights, 0)?, bias: Tensor::cat(&biases, 0)? })
     }
 }

@@ -1,5 +1,7 @@
 //! Edge lists with counts: a quotient graph's node may stand for several neighbours at once.
 
+use std::ops::Range;
+
 use ledg_graph::EdgeList;
 
 /// For each row its neighbours, each with how many nodes it stands for.
@@ -41,8 +43,23 @@ impl WeightedEdges {
 
     /// Columns and counts of a row.
     pub fn row(&self, i: usize) -> (&[u32], &[f32]) {
-        let range = self.offsets[i] as usize..self.offsets[i + 1] as usize;
+        let range = self.range(i);
         (&self.columns[range.clone()], &self.counts[range])
+    }
+
+    /// Where a row stands in [`WeightedEdges::columns`] and [`WeightedEdges::counts`].
+    pub fn range(&self, i: usize) -> Range<usize> {
+        self.offsets[i] as usize..self.offsets[i + 1] as usize
+    }
+
+    /// The columns of all rows, one after the other.
+    pub fn columns(&self) -> &[u32] {
+        &self.columns
+    }
+
+    /// The counts of all rows, one after the other.
+    pub fn counts(&self) -> &[f32] {
+        &self.counts
     }
 
     /// The same with the identity added: one more count at (i, i).

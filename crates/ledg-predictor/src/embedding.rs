@@ -41,7 +41,7 @@ impl NodeEmbedding {
         }
         if let Some((first, second)) = &self.numbers {
             let features = noisy(&graphs.features, self.feature_noise, mode)?;
-            parts.push(second.forward(&silu(&first.forward(&features)?)?)?);
+            parts.push(second.after_silu(&first.forward(&features)?, 0.0, mode)?);
         }
         // `PredictorConfig::validate` refuses a model with neither part, so there is something to add up.
         let x = parts.iter().skip(1).try_fold(parts[0].clone(), |sum, part| sum + part)?;
@@ -94,6 +94,6 @@ impl PlatformEmbedding {
         if let Some(sheet) = &self.sheet {
             x = (x + sheet.forward(&show(&platforms.sheet)?)?)?;
         }
-        silu(&self.out.forward(&silu(&x)?)?)
+        silu(&self.out.after_silu(&x, 0.0, mode)?)
     }
 }

@@ -7,11 +7,14 @@ use std::cell::RefCell;
 
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::{Init, VarBuilder};
-use rand::Rng;
+use rand::{Rng, RngCore};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
-use crate::ops::{AddBias, LayerNormOp, RowSoftmax, Scaled, Silu};
+use crate::ops::{AddKept, Kept, NormProduct, Product, RowSoftmax, ScaleColumns, Scaled, Silu, SiluProduct};
+
+/// Added to a variance before its root is taken.
+const NORM_EPS: f64 = 1e-5;
 
 /// Whether the model is being trained; training carries the random numbers for dropout.
 pub enum Mode<'a> {
@@ -23,15 +26,28 @@ pub enum Mode<'a> {
 
 /// `x · weightᵀ + bias`.
 pub(crate) struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+    /// (out, in)
+    pub weight: Tensor,
+    /// (out)
+    pub bias: Tensor,
 }
 
 impl Module for Linear {
     /// # Shapes
     /// (n, in) → (n, out)
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        x.matmul(&self.weight.t()?)?.apply_op2(&self.bias, AddBias)
+        x.contiguous()?.apply_op3(&self.weight, &self.bias, Product)
+    }
+}
+
+impl Linear {
+    /// Of `dropout(silu(x))`.
+    ///
+    /// # Shapes
+    /// (n, in) → (n, out)
+    pub fn after_silu(&self, x: &Tensor, p: f64, mode: &Mode) -> Result<Tensor> {
+        let product = SiluProduct { kept: kept(p, mode) };
+        Ok(x.contiguous()?.apply_op3(&self.weight, &self.bias, product)?)
     }
 }
 
@@ -69,25 +85,40 @@ impl LayerNorm {
     }
 }
 
-impl Module for LayerNorm {
+impl LayerNorm {
+    /// `linear(norm(x))`.
+    ///
     /// # Shapes
-    /// (n, d) → (n, d)
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        x.apply_op3(&self.scale, &self.shift, LayerNormOp { eps: 1e-5 })
+    /// (n, in) → (n, out)
+    pub fn then(&self, linear: &Linear, x: &Tensor) -> Result<Tensor> {
+        let weight = linear.weight.apply_op2(&self.scale, ScaleColumns)?;
+        let bias = self.shift.unsqueeze(0)?.apply_op3(&linear.weight, &linear.bias, Product)?.squeeze(0)?;
+        Ok(x.contiguous()?.apply_op3(&weight, &bias, NormProduct { eps: NORM_EPS })?)
     }
 }
 
 /// Inverted dropout: while training, zeroes a share `p` of the elements and scales the rest by 1/(1-p).
 pub(crate) fn dropout(x: &Tensor, p: f64, mode: &Mode) -> Result<Tensor> {
-    let Mode::Train(rng) = mode else { return Ok(x.clone()) };
-    if p == 0.0 {
-        return Ok(x.clone());
+    match kept(p, mode) {
+        Some(kept) => Ok(x.contiguous()?.apply_op1(Scaled { kept })?),
+        None => Ok(x.clone()),
     }
-    let keep = (1.0 / (1.0 - p)) as f32;
-    let mut rng = rng.borrow_mut();
-    let threshold = (p * 65536.0) as u32;
-    let by = (0..x.elem_count()).map(|_| if u32::from(rng.random::<u16>()) < threshold { 0.0 } else { keep }).collect();
-    Ok(x.contiguous()?.apply_op1(Scaled { by })?)
+}
+
+/// `x + dropout(y)`.
+pub(crate) fn add_dropped(x: &Tensor, y: &Tensor, p: f64, mode: &Mode) -> Result<Tensor> {
+    match kept(p, mode) {
+        Some(kept) => Ok(x.contiguous()?.apply_op2(&y.contiguous()?, AddKept { kept })?),
+        None => Ok((x + y)?),
+    }
+}
+
+/// What dropout keeps; `None` if it drops nothing.
+fn kept(p: f64, mode: &Mode) -> Option<Kept> {
+    match mode {
+        Mode::Train(rng) if p > 0.0 => Some(Kept::new(rng.borrow_mut().next_u32(), p)),
+        _ => None,
+    }
 }
 
 /// While training, adds noise of that standard deviation to standardised numbers, so that no single value identifies

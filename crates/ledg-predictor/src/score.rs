@@ -12,7 +12,7 @@ use crate::block::Block;
 use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
-use crate::layers::{Linear, Mode, dropout, linear, silu};
+use crate::layers::{Linear, Mode, linear};
 
 /// Scale of the sum over nodes, so that scores of usual graphs are of order one.
 pub(crate) const NODES: f64 = 16.0;
@@ -115,8 +115,7 @@ impl Scorer {
         for block in &self.blocks {
             x = block.forward(&x, graphs, mode)?;
         }
-        let hidden = dropout(&silu(&self.hidden.forward(&x)?)?, self.trunk.dropout, mode)?;
-        let own = self.score.forward(&hidden)?.squeeze(1)?; // (n)
+        let own = self.score.after_silu(&self.hidden.forward(&x)?, self.trunk.dropout, mode)?.squeeze(1)?; // (n)
         let counts: Vec<f32> = graphs.counts.iter().flatten().map(|c| c / NODES as f32).collect();
         let own = (&own * Tensor::from_vec(counts, own.shape(), &Device::Cpu)?.to_dtype(own.dtype())?)?;
         let graph_of = graphs.offsets.windows(2).enumerate().flat_map(|(g, w)| (w[0]..w[1]).map(move |_| g as u32));

@@ -2,20 +2,30 @@
 
 mod common;
 
+use std::cell::RefCell;
+
 use candle_core::{DType, Tensor};
 use common::*;
 use ledg_predictor::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 fn check(attention: Attention, readout: Readout) {
-    let config = config(attention, readout);
-    let (model, init) = model(&config, 7, DType::F64);
-    let graphs = [graph(7, 1), graph(5, 2)].map(|g| quotient(&g, &config));
-    let batch = GraphBatch::new(&[&graphs[0], &graphs[1]], &config, DType::F64).unwrap();
-    let platforms = PlatformBatch::new(&platforms(), &config, DType::F64).unwrap();
+    check_of(&config(attention, readout), || None);
+}
+
+/// `randomness`: what a training step draws from, the same at each call; `None` for inference.
+fn check_of(config: &PredictorConfig, randomness: impl Fn() -> Option<RefCell<ChaCha8Rng>>) {
+    let (model, init) = model(config, 7, DType::F64);
+    let graphs = [graph(7, 1), graph(5, 2)].map(|g| quotient(&g, config));
+    let batch = GraphBatch::new(&[&graphs[0], &graphs[1]], config, DType::F64).unwrap();
+    let platforms = PlatformBatch::new(&platforms(), config, DType::F64).unwrap();
     let queries: Vec<Query> = [queries(0), queries(1)].concat();
     let loss = || -> Tensor {
-        let h = model.trunk(&batch, &Mode::Eval).unwrap();
-        let out = model.latencies(&h, &batch, &platforms, &queries, &Mode::Eval).unwrap();
+        let rng = randomness();
+        let mode = rng.as_ref().map_or(Mode::Eval, Mode::Train);
+        let h = model.trunk(&batch, &mode).unwrap();
+        let out = model.latencies(&h, &batch, &platforms, &queries, &mode).unwrap();
         out.sqr().unwrap().sum_all().unwrap()
     };
     let value = || loss().to_scalar::<f64>().unwrap();
@@ -69,4 +79,13 @@ fn global_sum() {
 #[test]
 fn nn_former_sum() {
     check(Attention::NnFormer, Readout::Sum);
+}
+
+#[test]
+fn with_dropout_and_noise() {
+    for readout in [Readout::Sum, Readout::Paper] {
+        let config = PredictorConfig { dropout: 0.3, feature_noise: 0.1, ..config(Attention::Dgsa, readout) };
+        let drawn = || Some(RefCell::new(ChaCha8Rng::seed_from_u64(5)));
+        check_of(&config, drawn);
+    }
 }

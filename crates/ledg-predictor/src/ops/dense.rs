@@ -1,47 +1,22 @@
-//! What stands between the matrix products of dense layers, each in one pass forward and one backward: bias, SiLU, layer
-//! normalisation, rows scaled by a weight of their own, dropout.
-//!
-//! The tensor library spells these out in primitives, whose copies and sums over rows took as long as the products.
+//! Elementwise operations, each in one pass forward and one backward: SiLU, dropout, residual sums, softmax of rows.
 
-use std::sync::Arc;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use super::vector::{dot, sum, vectorised};
+use super::{Real, by_dtype, by_tensor_dtype, read, slice, tensor};
 
-use super::{Real, by_dtype, by_tensor_dtype, elements, slice};
-
-/// `x + bias`, the bias added to every row.
-pub(crate) struct AddBias;
-
-impl CustomOp2 for AddBias {
-    fn name(&self) -> &'static str {
-        "add-bias"
-    }
-
-    /// # Shapes
-    /// x (n, d), bias (d) → (n, d)
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
-        fn run<T: Real>(x: &CpuStorage, xl: &Layout, b: &CpuStorage, bl: &Layout) -> Result<CpuStorage> {
-            let (x, b) = (slice::<T>(x, xl)?, slice::<T>(b, bl)?);
-            let mut out = Vec::with_capacity(x.len());
-            x.chunks_exact(b.len()).for_each(|row| out.extend(row.iter().zip(b).map(|(&x, &b)| x + b)));
-            Ok(T::to_cpu_storage_owned(out))
-        }
-        Ok((by_dtype!(x, run(x, xl, b, bl))?, xl.shape().clone()))
-    }
-
-    fn bwd(&self, _: &Tensor, b: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        fn run<T: Real>(b: &Tensor, grad: &Tensor) -> Result<Tensor> {
-            Tensor::from_vec(column_sums(&elements::<T>(grad)?, b.elem_count()), b.shape(), b.device())
-        }
-        Ok((Some(grad.clone()), Some(by_tensor_dtype!(b, run(b, grad))?)))
-    }
+/// `x · sigmoid(x)`.
+#[inline(always)]
+pub(super) fn silu_of<T: Real>(x: T) -> T {
+    x / (T::of(1.0) + (T::of(0.0) - x).exp())
 }
 
-/// The sum of each column of rows of width `d`.
-fn column_sums<T: Real>(rows: &[T], d: usize) -> Vec<T> {
-    let mut sums = vec![T::of(0.0); d];
-    rows.chunks_exact(d).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x));
-    sums
+/// The derivative of [`silu_of`].
+#[inline(always)]
+pub(super) fn silu_slope<T: Real>(x: T) -> T {
+    let one = T::of(1.0);
+    let gate = one / (one + (T::of(0.0) - x).exp());
+    gate * (one + x * (one - gate))
 }
 
 /// `x · sigmoid(x)`.
@@ -56,187 +31,181 @@ impl CustomOp1 for Silu {
     /// any → the same
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         fn run<T: Real>(x: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
-            let one = T::of(1.0);
-            let silu = |&x: &T| x / (one + (T::of(0.0) - x).exp());
-            Ok(T::to_cpu_storage_owned(slice::<T>(x, layout)?.iter().map(silu).collect()))
+            let x = slice::<T>(x, layout)?;
+            let mut out = x.to_vec();
+            vectorised(
+                #[inline(always)]
+                || out.iter_mut().for_each(|x| *x = silu_of(*x)),
+            );
+            Ok(T::to_cpu_storage_owned(out))
         }
         Ok((by_dtype!(x, run(x, layout))?, layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         fn run<T: Real>(x: &Tensor, grad: &Tensor) -> Result<Tensor> {
-            let one = T::of(1.0);
-            let each = |(x, g): (T, T)| {
-                let gate = one / (one + (T::of(0.0) - x).exp());
-                g * gate * (one + x * (one - gate))
-            };
-            let out = elements::<T>(x)?.into_iter().zip(elements::<T>(grad)?).map(each).collect();
-            Tensor::from_vec(out, x.shape(), x.device())
+            let ((xs, xl), (gs, gl)) = (x.storage_and_layout(), grad.storage_and_layout());
+            let (elements, mut out) = (read::<T>(&xs, xl)?, read::<T>(&gs, gl)?.to_vec());
+            vectorised(
+                #[inline(always)]
+                || out.iter_mut().zip(elements).for_each(|(g, &x)| *g *= silu_slope(x)),
+            );
+            tensor(out, x)
         }
-        Ok(Some(by_tensor_dtype!(x, run(x, grad))?))
+        let grad = grad.contiguous()?;
+        Ok(Some(by_tensor_dtype!(x, run(x, &grad))?))
     }
 }
 
-/// Layer normalisation over the last dimension: `(x - mean) / √(variance + eps) · scale + shift`.
-pub(crate) struct LayerNormOp {
-    pub eps: f64,
+/// Which elements dropout keeps, and what those are multiplied by.
+///
+/// Nothing is stored an element: whether it is kept is a hash of its place, the same forward and backward.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    seed: u32,
+    /// Elements whose hash is below are dropped.
+    threshold: u32,
+    /// The inverse of the share that is kept.
+    scale: f64,
 }
 
-impl LayerNormOp {
-    /// Mean and inverse standard deviation of a row.
-    fn statistics<T: Real>(&self, row: &[T]) -> (T, T) {
-        let n = T::of(row.len() as f64);
-        let mean = row.iter().copied().sum::<T>() / n;
-        let variance = row.iter().map(|&x| (x - mean) * (x - mean)).sum::<T>() / n;
-        (mean, T::of(1.0 / (variance.to_f64() + self.eps).sqrt()))
-    }
-}
-
-impl CustomOp3 for LayerNormOp {
-    fn name(&self) -> &'static str {
-        "layer-norm"
+impl Kept {
+    /// Drops a share `p` of the elements.
+    pub fn new(seed: u32, p: f64) -> Self {
+        Kept { seed, threshold: (p * 2f64.powi(32)) as u32, scale: 1.0 / (1.0 - p) }
     }
 
-    /// # Shapes
-    /// x (n, d), scale (d), shift (d) → (n, d)
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        xl: &Layout,
-        scale: &CpuStorage,
-        sl: &Layout,
-        shift: &CpuStorage,
-        hl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        fn run<T: Real>(
-            op: &LayerNormOp,
-            (x, xl): (&CpuStorage, &Layout),
-            (scale, sl): (&CpuStorage, &Layout),
-            (shift, hl): (&CpuStorage, &Layout),
-        ) -> Result<CpuStorage> {
-            let (x, scale, shift) = (slice::<T>(x, xl)?, slice::<T>(scale, sl)?, slice::<T>(shift, hl)?);
-            let mut out = Vec::with_capacity(x.len());
-            for row in x.chunks_exact(scale.len()) {
-                let (mean, inverse) = op.statistics(row);
-                let affine = scale.iter().zip(shift);
-                out.extend(row.iter().zip(affine).map(|(&x, (&scale, &shift))| (x - mean) * inverse * scale + shift));
-            }
-            Ok(T::to_cpu_storage_owned(out))
+    /// The factor of the element at a place: the scale or zero.
+    #[inline(always)]
+    fn factors<T: Real>(&self) -> impl Fn(u32) -> T {
+        let (Kept { seed, threshold, scale }, zero) = (*self, T::of(0.0));
+        let scale = T::of(scale);
+        #[inline(always)]
+        move |place| {
+            // An integer hash of low bias: https://github.com/skeeto/hash-prospector
+            let mut x = place.wrapping_mul(0x9e37_79b9) ^ seed;
+            x = (x ^ (x >> 16)).wrapping_mul(0x21f0_aaad);
+            x = (x ^ (x >> 15)).wrapping_mul(0xd35a_2d97);
+            x ^= x >> 15;
+            if x >= threshold { scale } else { zero }
         }
-        Ok((by_dtype!(x, run(self, (x, xl), (scale, sl), (shift, hl)))?, xl.shape().clone()))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        scale: &Tensor,
-        shift: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        fn run<T: Real>(op: &LayerNormOp, x: &Tensor, scale: &Tensor, grad: &Tensor) -> Result<[Tensor; 3]> {
-            let (rows, scales, grads) = (elements::<T>(x)?, elements::<T>(scale)?, elements::<T>(grad)?);
-            let d = scales.len();
-            let n = T::of(d as f64);
-            let mut gx = Vec::with_capacity(rows.len());
-            let mut gscale = vec![T::of(0.0); d];
-            for (row, grad) in rows.chunks_exact(d).zip(grads.chunks_exact(d)) {
-                let (mean, inverse) = op.statistics(row);
-                let normed = |x: T| (x - mean) * inverse;
-                // Of the gradient times the scale: its mean, and its mean along the normalised row.
-                let (mut sum, mut along) = (T::of(0.0), T::of(0.0));
-                for (((&x, &g), &scale), gscale) in row.iter().zip(grad).zip(&scales).zip(&mut gscale) {
-                    sum += g * scale;
-                    along += g * scale * normed(x);
-                    *gscale += g * normed(x);
-                }
-                let (sum, along) = (sum / n, along / n);
-                let each = |((&x, &g), &scale): ((&T, &T), &T)| inverse * (g * scale - sum - normed(x) * along);
-                gx.extend(row.iter().zip(grad).zip(&scales).map(each));
-            }
-            let vector = |v: Vec<T>| Tensor::from_vec(v, scale.shape(), scale.device());
-            Ok([Tensor::from_vec(gx, x.shape(), x.device())?, vector(gscale)?, vector(column_sums(&grads, d))?])
+    /// Multiplies every element by its factor.
+    #[inline(always)]
+    pub(super) fn apply<T: Real>(&self, x: &mut [T]) {
+        let factor = self.factors::<T>();
+        for (place, x) in x.iter_mut().enumerate() {
+            *x *= factor(place as u32);
         }
-        let [gx, gscale, gshift] = by_tensor_dtype!(x, run(self, x, scale, grad))?;
-        debug_assert_eq!(gshift.shape(), shift.shape());
-        Ok((Some(gx), Some(gscale), Some(gshift)))
+    }
+
+    /// The same of a tensor.
+    fn applied(&self, x: &Tensor) -> Result<Tensor> {
+        fn run<T: Real>(kept: &Kept, x: &Tensor) -> Result<Tensor> {
+            let (xs, xl) = x.storage_and_layout();
+            let mut out = read::<T>(&xs, xl)?.to_vec();
+            vectorised(
+                #[inline(always)]
+                || kept.apply(&mut out),
+            );
+            tensor(out, x)
+        }
+        let x = x.detach().contiguous()?;
+        by_tensor_dtype!(x, run(self, &x))
     }
 }
 
-/// Every row times its own weight, column `column` of the weights.
-pub(crate) struct ScaleRows {
-    pub column: usize,
-}
-
-impl CustomOp2 for ScaleRows {
-    fn name(&self) -> &'static str {
-        "scale-rows"
-    }
-
-    /// # Shapes
-    /// x (n, d), weights (n, columns) → (n, d)
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        fn run<T: Real>(
-            op: &ScaleRows,
-            x: &CpuStorage,
-            xl: &Layout,
-            w: &CpuStorage,
-            wl: &Layout,
-        ) -> Result<CpuStorage> {
-            let (d, columns) = (xl.shape().dims2()?.1, wl.shape().dims2()?.1);
-            let rows = slice::<T>(x, xl)?.chunks_exact(d).zip(slice::<T>(w, wl)?.chunks_exact(columns));
-            let scaled = rows.flat_map(|(row, weights)| row.iter().map(|&x| x * weights[op.column]));
-            Ok(T::to_cpu_storage_owned(scaled.collect()))
-        }
-        Ok((by_dtype!(x, run(self, x, xl, w, wl))?, xl.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        fn run<T: Real>(op: &ScaleRows, x: &Tensor, w: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor)> {
-            let ((n, d), columns) = (x.dims2()?, w.dims2()?.1);
-            let (rows, weights, grads) = (elements::<T>(x)?, elements::<T>(w)?, elements::<T>(grad)?);
-            let mut gw = vec![T::of(0.0); n * columns];
-            let mut gx = Vec::with_capacity(n * d);
-            for i in 0..n {
-                let (row, grad, place) = (&rows[i * d..][..d], &grads[i * d..][..d], i * columns + op.column);
-                gw[place] = row.iter().zip(grad).map(|(&x, &g)| x * g).sum();
-                gx.extend(grad.iter().map(|&g| g * weights[place]));
-            }
-            Ok((Tensor::from_vec(gx, x.shape(), x.device())?, Tensor::from_vec(gw, w.shape(), w.device())?))
-        }
-        let (gx, gw) = by_tensor_dtype!(x, run(self, x, w, grad))?;
-        Ok((Some(gx), Some(gw)))
-    }
-}
-
-/// Every element times a factor that is given: dropout's mask.
+/// Dropout.
 pub(crate) struct Scaled {
-    /// One for each element.
-    pub by: Arc<[f32]>,
+    pub kept: Kept,
 }
 
 impl CustomOp1 for Scaled {
     fn name(&self) -> &'static str {
-        "scaled"
+        "dropout"
     }
 
     /// # Shapes
     /// any → the same
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         fn run<T: Real>(op: &Scaled, x: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
-            let scaled = slice::<T>(x, layout)?.iter().zip(&*op.by).map(|(&x, &by)| x * T::of(f64::from(by)));
-            Ok(T::to_cpu_storage_owned(scaled.collect()))
+            let mut out = slice::<T>(x, layout)?.to_vec();
+            vectorised(
+                #[inline(always)]
+                || op.kept.apply(&mut out),
+            );
+            Ok(T::to_cpu_storage_owned(out))
         }
         Ok((by_dtype!(x, run(self, x, layout))?, layout.shape().clone()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(grad.contiguous()?.apply_op1(Scaled { by: Arc::clone(&self.by) })?))
+        Ok(Some(self.kept.applied(grad)?))
+    }
+}
+
+/// `x + keep(y)`: a residual sum, with dropout of what is added.
+pub(crate) struct AddKept {
+    pub kept: Kept,
+}
+
+impl CustomOp2 for AddKept {
+    fn name(&self) -> &'static str {
+        "add-kept"
+    }
+
+    /// # Shapes
+    /// x, y of one shape → the same
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, y: &CpuStorage, yl: &Layout) -> Result<(CpuStorage, Shape)> {
+        fn run<T: Real>(op: &AddKept, x: &CpuStorage, xl: &Layout, y: &CpuStorage, yl: &Layout) -> Result<CpuStorage> {
+            let (mut out, y) = (slice::<T>(x, xl)?.to_vec(), slice::<T>(y, yl)?);
+            vectorised(
+                #[inline(always)]
+                || {
+                    let factor = op.kept.factors::<T>();
+                    for (place, (x, &y)) in out.iter_mut().zip(y).enumerate() {
+                        *x += y * factor(place as u32);
+                    }
+                },
+            );
+            Ok(T::to_cpu_storage_owned(out))
+        }
+        Ok((by_dtype!(x, run(self, x, xl, y, yl))?, xl.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(grad.clone()), Some(self.kept.applied(grad)?)))
     }
 }
 
 /// Softmax over the last dimension.
 pub(crate) struct RowSoftmax;
+
+/// Turns logits into weights that add up to 1.
+#[inline(always)]
+pub(crate) fn softmax_in_place<T: Real>(row: &mut [T]) {
+    let mut largest = T::of(f64::NEG_INFINITY);
+    for &x in row.iter() {
+        largest = if x > largest { x } else { largest };
+    }
+    for x in row.iter_mut() {
+        *x = (*x - largest).exp();
+    }
+    let total = sum(row);
+    for x in row.iter_mut() {
+        *x /= total;
+    }
+}
+
+/// Turns the gradient of weights into that of their logits.
+#[inline(always)]
+pub(crate) fn softmax_gradient<T: Real>(weights: &[T], grad: &mut [T]) {
+    let along = dot(weights, grad);
+    for (g, &w) in grad.iter_mut().zip(weights) {
+        *g = w * (*g - along);
+    }
+}
 
 impl CustomOp1 for RowSoftmax {
     fn name(&self) -> &'static str {
@@ -247,14 +216,8 @@ impl CustomOp1 for RowSoftmax {
     /// (n, d) → (n, d), rows sum to 1
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         fn run<T: Real>(x: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
-            let d = layout.shape().dims2()?.1;
             let mut out = slice::<T>(x, layout)?.to_vec();
-            for row in out.chunks_exact_mut(d) {
-                let largest = row.iter().copied().fold(row[0], |a, b| if b > a { b } else { a });
-                row.iter_mut().for_each(|x| *x = (*x - largest).exp());
-                let total: T = row.iter().copied().sum();
-                row.iter_mut().for_each(|x| *x /= total);
-            }
+            out.chunks_exact_mut(layout.shape().dims2()?.1).for_each(softmax_in_place);
             Ok(T::to_cpu_storage_owned(out))
         }
         Ok((by_dtype!(x, run(x, layout))?, layout.shape().clone()))
@@ -262,14 +225,42 @@ impl CustomOp1 for RowSoftmax {
 
     fn bwd(&self, _: &Tensor, out: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         fn run<T: Real>(out: &Tensor, grad: &Tensor) -> Result<Tensor> {
-            let d = out.dims2()?.1;
-            let (p, mut g) = (elements::<T>(out)?, elements::<T>(grad)?);
-            for (p, g) in p.chunks_exact(d).zip(g.chunks_exact_mut(d)) {
-                let along: T = p.iter().zip(&*g).map(|(&p, &g)| p * g).sum();
-                g.iter_mut().zip(p).for_each(|(g, &p)| *g = p * (*g - along));
-            }
-            Tensor::from_vec(g, out.shape(), out.device())
+            let d = out.dim(1)?;
+            let ((ps, pl), (gs, gl)) = (out.storage_and_layout(), grad.storage_and_layout());
+            let (weights, mut g) = (read::<T>(&ps, pl)?, read::<T>(&gs, gl)?.to_vec());
+            weights.chunks_exact(d).zip(g.chunks_exact_mut(d)).for_each(|(p, g)| softmax_gradient(p, g));
+            tensor(g, out)
         }
-        Ok(Some(by_tensor_dtype!(out, run(out, grad))?))
+        let grad = grad.contiguous()?;
+        Ok(Some(by_tensor_dtype!(out, run(out, &grad))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shares that are kept, of all elements and of those that follow a kept one, within five standard deviations.
+    #[test]
+    fn dropout_keeps_its_share_without_a_pattern() {
+        let (n, p) = (1 << 18, 0.3);
+        for seed in [0, 1, 0x9e37_79b9, u32::MAX] {
+            let kept = Kept::new(seed, p);
+            let mut x = vec![1f32; n];
+            kept.apply(&mut x);
+            assert!(x.iter().all(|&x| x == 0.0 || (f64::from(x) * (1.0 - p) - 1.0).abs() < 1e-6));
+            let count = x.iter().filter(|&&x| x > 0.0).count() as f64;
+            let sd = |n: f64| (n * p * (1.0 - p)).sqrt();
+            assert!((count - n as f64 * (1.0 - p)).abs() < 5.0 * sd(n as f64), "{seed}: {count} of {n}");
+            for step in [1, 2, 8, 64, 192] {
+                let both = x.iter().zip(&x[step..]).filter(|&(&a, &b)| a > 0.0 && b > 0.0).count() as f64;
+                assert!((both - count * (1.0 - p)).abs() < 5.0 * sd(count), "{seed}, {step} apart: {both} of {count}");
+            }
+        }
+        let (mut a, mut b) = (vec![1f32; n], vec![1f32; n]);
+        Kept::new(1, p).apply(&mut a);
+        Kept::new(2, p).apply(&mut b);
+        let both = a.iter().zip(&b).filter(|&(&a, &b)| a > 0.0 && b > 0.0).count() as f64;
+        assert!((both / n as f64 - 0.49).abs() < 0.005, "two seeds: {both} of {n}");
     }
 }

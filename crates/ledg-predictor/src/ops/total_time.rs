@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{Real, by_dtype, by_tensor_dtype, elements, slice};
+use super::{Real, by_dtype, by_tensor_dtype, read, slice, tensor};
 
 /// Number of terms of the physical prior: compute, issue, memory, launch.
 pub(crate) const N_TERMS: usize = 4;
@@ -85,9 +85,9 @@ impl CustomOp1 for TotalTime {
 
     fn bwd(&self, f: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         fn run<T: Real>(op: &TotalTime, f: &Tensor, grad: &Tensor) -> Result<Tensor> {
-            let corrections = elements::<T>(f)?;
-            let upstream = elements::<T>(grad)?;
-            let totals = op.totals(&corrections);
+            let ((fs, fl), (gs, gl)) = (f.storage_and_layout(), grad.storage_and_layout());
+            let (corrections, upstream) = (read::<T>(&fs, fl)?, read::<T>(&gs, gl)?);
+            let totals = op.totals(corrections);
             let mut out = vec![T::of(0.0); corrections.len()];
             for (q, w) in op.times.offsets.windows(2).enumerate() {
                 let scale = upstream[q].to_f64() / totals[q];
@@ -99,8 +99,9 @@ impl CustomOp1 for TotalTime {
                     }
                 }
             }
-            Tensor::from_vec(out, f.shape(), f.device())
+            tensor(out, f)
         }
-        Ok(Some(by_tensor_dtype!(f, run(self, f, grad))?))
+        let grad = grad.contiguous()?;
+        Ok(Some(by_tensor_dtype!(f, run(self, f, &grad))?))
     }
 }

@@ -8,7 +8,7 @@ use candle_nn::{Init, VarBuilder};
 use crate::batch::{GraphBatch, Query};
 use crate::config::PredictorConfig;
 use crate::error::Result;
-use crate::layers::{Linear, Mode, dropout, linear, silu, softmax};
+use crate::layers::{Linear, Mode, linear, softmax};
 
 /// Network token ∥ platform → ln seconds.
 pub(crate) struct PaperReadout {
@@ -52,8 +52,8 @@ impl PaperReadout {
         let batch = Tensor::from_vec(batch, (queries.len(), 1), &Device::Cpu)?.to_dtype(h.dtype())?;
         let joined =
             [tokens.index_select(&index(|q| q.graph)?, 0)?, p.index_select(&index(|q| q.platform)?, 0)?, batch];
-        let hidden = silu(&self.hidden.forward(&Tensor::cat(&joined, 1)?)?)?;
-        Ok(self.out.forward(&dropout(&hidden, self.dropout, mode)?)?.squeeze(1)?)
+        let hidden = self.hidden.forward(&Tensor::cat(&joined, 1)?)?;
+        Ok(self.out.after_silu(&hidden, self.dropout, mode)?.squeeze(1)?)
     }
 
     /// Attention of the learned query over one graph's nodes, (1, d_model).

@@ -14,7 +14,7 @@ use candle_nn::VarBuilder;
 use crate::batch::{GraphBatch, PlatformBatch, Query};
 use crate::config::PredictorConfig;
 use crate::error::Result;
-use crate::layers::{Linear, Mode, dropout, linear, silu, zero_linear};
+use crate::layers::{Linear, Mode, linear, zero_linear};
 use crate::ops::{GatherAdd, N_TERMS, RowTimes, TotalTime};
 use crate::roofline::{N_PHYSICAL, push_rows};
 
@@ -86,7 +86,7 @@ impl SumReadout {
             &self.physical.forward(&rows.physical)?,
             gather,
         )?; // (r, d_readout)
-        let f = self.out.forward(&dropout(&silu(&hidden)?, self.dropout, mode)?)?;
+        let f = self.out.after_silu(&hidden, self.dropout, mode)?;
         let deviation = ((f / self.cap)?.tanh()? * self.cap)?;
         let base = self.base.forward(p)?.index_select(&Tensor::new(&rows.b_rows[..], &Device::Cpu)?, 0)?;
         Ok(Corrections { total: (base + &deviation)?, deviation })
