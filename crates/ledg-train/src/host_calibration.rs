@@ -40,7 +40,9 @@ struct Score {
 
 /// The table, as Markdown; `draws` sets of records are drawn for every number and part.
 pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u64) -> Result<String> {
-    let (records, _, _) = host::read(folder, &HardwareRegistry::builtin())?;
+    let mut registry = HardwareRegistry::builtin();
+    host::add_device(folder, &mut registry)?;
+    let (records, _) = host::read(folder, &registry)?;
     let model = match bundle {
         Some(file) => CostModel::load(file)?,
         None => (*CostModel::default_model()?).clone(),

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use ledg_cost_model::{Describer, HardwareRegistry};
+use ledg_cost_model::Describer;
 
 use crate::accuracy::AccuracyExperiment;
 use crate::config::Experiment;
@@ -198,7 +198,7 @@ fn main() -> Result<()> {
             let describer = Describer::builtin()?;
             let text = match data::accuracy::load(&data, &describer)? {
                 Some(accuracies) => summary::of_accuracies(&accuracies),
-                None => summary::of(&data::load(&data, &describer, &HardwareRegistry::builtin())?),
+                None => summary::of(&data::load(&data, &describer, &data::registry(&data)?)?),
             };
             print!("{text}");
             Ok(())

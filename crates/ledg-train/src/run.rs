@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
-use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::{Describer, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -70,7 +69,7 @@ pub fn dir(runs: &Path, experiment: &Experiment, seed: u64, fold: usize) -> Path
 
 /// The data of an experiment.
 pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
-    let registry = HardwareRegistry::builtin();
+    let registry = data::registry(&experiment.data)?;
     let mut data = data::load(&experiment.data, &Describer::builtin()?, &registry)?;
     for entry in &mut data.platforms {
         let platform = registry.resolve(&entry.platform.name)?;

@@ -42,9 +42,9 @@ pub struct DataConfig {
     /// Our own records, JSON by line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<RecordsConfig>,
-    /// Folders of hosts measured with tract: `host.toml`, `records.jsonl.xz`.
+    /// Hosts measured with tract: `host.toml`, `records.jsonl.xz`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hosts: Vec<PathBuf>,
+    pub hosts: Vec<HostConfig>,
     /// Accuracies of NAS-Bench-201: `accuracy.csv`. Not together with latencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nasbench201_accuracy: Option<AccuracyConfig>,
@@ -125,6 +125,20 @@ fn gtx1660() -> BTreeMap<String, String> {
 pub struct RecordsConfig {
     /// The list; graphs are relative to its folder.
     pub path: PathBuf,
+}
+
+/// A host measured with tract.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostConfig {
+    /// Folder of the host.
+    pub path: PathBuf,
+    /// How many nodes of each network take part beside the network, each as a graph of its own, drawn by `seed`.
+    #[serde(default)]
+    pub nodes: usize,
+    /// Seed by which nodes are drawn.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// A table of accuracies.

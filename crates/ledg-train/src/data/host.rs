@@ -4,15 +4,20 @@
 //! `ledg-cost measure --graphs` wrote them, and times of nodes are kept. A graph's name begins with its family and a dot.
 //! [`pack`] makes the folder from what was measured.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use ledg_cost_model::graph::{Graph, Limits};
+use ledg_cost_model::graph::{EdgeList, Graph, Limits, Relations};
 use ledg_cost_model::template::hardware::HardwareRegistry;
-use ledg_cost_model::{Describer, Measurement, Outcome, Records};
+use ledg_cost_model::{DescribedGraph, Describer, Measurement, Outcome, Records};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
+use super::config::HostConfig;
 use super::source::{Files, Platforms};
 use super::{Dataset, GraphEntry, Record};
 use crate::files;
@@ -20,17 +25,21 @@ use crate::files;
 const HOST: &str = "host.toml";
 const RECORDS: &str = "records.jsonl.xz";
 
-/// A host's records, with the hash of the files.
-pub fn read(folder: &Path, registry: &HardwareRegistry) -> Result<(Records, HardwareRegistry, String)> {
+/// Adds a host's processor to the devices that are known.
+pub fn add_device(folder: &Path, registry: &mut HardwareRegistry) -> Result<()> {
+    let host = folder.join(HOST);
+    let device = std::fs::read_to_string(&host).with_context(|| host.display().to_string())?;
+    Ok(registry.add_toml_str(&host.display().to_string(), &device)?)
+}
+
+/// A host's records, with the hash of its files; the registry knows its device.
+pub fn read(folder: &Path, registry: &HardwareRegistry) -> Result<(Records, String)> {
     let mut files = Files::default();
-    let (host, list) = (folder.join(HOST), folder.join(RECORDS));
-    let text = |bytes: Vec<u8>, path: &Path| String::from_utf8(bytes).with_context(|| path.display().to_string());
-    let device = text(files.read(&host)?, &host)?;
-    let lines = text(files.read(&list)?, &list)?;
-    let mut registry = registry.clone();
-    registry.add_toml_str(&host.display().to_string(), &device)?;
-    let records = Records::from_jsonl(&list.display().to_string(), &lines, &registry, Limits::default())?;
-    Ok((records, registry, files.hash()))
+    files.read(&folder.join(HOST))?;
+    let list = folder.join(RECORDS);
+    let lines = String::from_utf8(files.read(&list)?).with_context(|| list.display().to_string())?;
+    let records = Records::from_jsonl(&list.display().to_string(), &lines, registry, Limits::default())?;
+    Ok((records, files.hash()))
 }
 
 /// The family that a graph's name begins with.
@@ -38,29 +47,60 @@ pub fn family(graph: &Graph) -> &str {
     graph.name().split('.').next().unwrap_or_default()
 }
 
-/// The records of a host as a data set.
-pub fn load(folder: &Path, describer: &Describer, registry: &HardwareRegistry) -> Result<Dataset> {
-    let (records, registry, hash) = read(folder, registry)?;
-    let mut platforms = Platforms::new(&registry);
+/// The records of a host as a data set; the registry knows its device. A network's nodes that take part follow it.
+pub fn load(config: &HostConfig, describer: &Describer, registry: &HardwareRegistry) -> Result<Dataset> {
+    let (records, hash) = read(&config.path, registry)?;
+    let mut platforms = Platforms::new(registry);
     let mut data = Dataset { hash, ..Dataset::default() };
-    let mut places: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     for row in records.rows() {
         let Some(latency_s) = row.latency_s() else { continue };
         let graph = records.graph(&row.graph).context("a record without its graph")?;
+        let entry = |described: DescribedGraph| {
+            let family = family(graph).to_owned();
+            GraphEntry { group: family.clone(), family, stage: None, graph: Arc::new(described) }
+        };
         let place = *places.entry(&row.graph).or_insert(data.graphs.len());
         if place == data.graphs.len() {
             let described = describer.describe(graph)?;
             if let Some(node) = described.nodes.iter().find(|n| !n.known) {
                 anyhow::bail!("{}: no template knows {} ({})", graph.name(), node.name, node.op);
             }
-            let family = family(graph).to_owned();
-            data.graphs.push(GraphEntry { group: family.clone(), family, stage: None, graph: Arc::new(described) });
+            data.graphs.push(entry(described));
         }
         let platform = platforms.place(&row.hardware.to_string())?;
-        data.records.push(Record { graph: place, platform, batch: row.batch, latency_s, resolution_s: 0.0 });
+        let record = Record { graph: place, platform, batch: row.batch, latency_s, resolution_s: 0.0 };
+        data.records.push(record);
+        let network = Arc::clone(&data.graphs[place].graph);
+        let mut timed = timed_nodes(&network, row, latency_s);
+        timed.shuffle(&mut rng);
+        for (node, latency_s) in timed.into_iter().take(config.nodes) {
+            data.records.push(Record { graph: data.graphs.len(), latency_s, ..record });
+            data.graphs.push(entry(alone(&network, node)));
+        }
     }
     data.platforms = platforms.entries;
     Ok(data)
+}
+
+/// The nodes that were timed, each with its part of the network's time: a profile says what is slow, the whole how slow.
+fn timed_nodes(network: &DescribedGraph, row: &ledg_cost_model::Record, latency_s: f64) -> Vec<(usize, f64)> {
+    let all: f64 = row.nodes_s.values().sum();
+    let took = |names: &[String]| names.iter().filter_map(|name| row.nodes_s.get(name)).sum::<f64>();
+    let timed = network.origins.iter().map(|names| took(names) * latency_s / all).enumerate();
+    timed.filter(|&(_, seconds)| seconds > 0.0).collect()
+}
+
+/// A node as a graph of its own.
+fn alone(network: &DescribedGraph, node: usize) -> DescribedGraph {
+    DescribedGraph {
+        name: format!("{}/{}", network.name, network.nodes[node].name),
+        nodes: vec![network.nodes[node].clone()],
+        origins: vec![network.origins[node].clone()],
+        relations: Relations::from_fathers(EdgeList::from_rows(vec![vec![]])),
+        ..network.clone()
+    }
 }
 
 /// Makes a host's folder of what `ledg-cost measure --record FILE --graphs DIR` wrote, and says what it holds. Times are
@@ -168,13 +208,36 @@ pub mod tests {
     fn what_was_packed_is_a_data_set() {
         let dir = tempfile::tempdir().unwrap();
         let folder = packed(dir.path());
-        let data = load(&folder, &Describer::builtin().unwrap(), &HardwareRegistry::builtin()).unwrap();
+        let mut registry = HardwareRegistry::builtin();
+        add_device(&folder, &mut registry).unwrap();
+        let load = |nodes| {
+            let config = HostConfig { path: folder.clone(), nodes, seed: 0 };
+            load(&config, &Describer::builtin().unwrap(), &registry).unwrap()
+        };
+        let data = load(0);
         let families: Vec<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
         assert_eq!(families, ["alexnet", "resnet", "squeezenet"]);
         assert_eq!((data.platforms.len(), data.platforms[0].device.as_str()), (1, "made-up"));
-        let (records, ..) = read(&folder, &HardwareRegistry::builtin()).unwrap();
+        let (records, _) = read(&folder, &registry).unwrap();
         let times: Vec<&f64> = records.rows()[0].nodes_s.values().collect();
         assert!(!times.is_empty() && times.iter().all(|s| (*s * 1e5).fract() < 1e-9 || (*s * 1e5).fract() > 0.999));
         assert_eq!(data.records[1].latency_s, records.rows()[1].latency_s().unwrap());
+
+        let with_nodes = load(3);
+        assert_eq!((with_nodes.graphs.len(), with_nodes.records.len()), (12, 12));
+        let families: Vec<&str> = with_nodes.graphs[..4].iter().map(|g| g.family.as_str()).collect();
+        assert_eq!(families, ["alexnet"; 4]);
+        for record in &with_nodes.records[1..4] {
+            let graph = &with_nodes.graphs[record.graph].graph;
+            assert_eq!((graph.nodes.len(), graph.origins.len(), graph.relations.fathers.n_nodes()), (1, 1, 1));
+            let letters: usize = graph.origins[0].iter().map(String::len).sum();
+            assert!((record.latency_s / (letters as f64 * 1e-5) - 1.0).abs() < 1e-3, "{}", graph.name);
+        }
+        // All of a network's nodes together take as long as it does, but for views, which are dropped.
+        let all = load(usize::MAX);
+        let first = all.records.iter().take_while(|r| all.graphs[r.graph].family == "alexnet");
+        let times: Vec<f64> = first.map(|r| r.latency_s).collect();
+        let share = times[1..].iter().sum::<f64>() / times[0];
+        assert!(share > 0.8 && share < 1.0, "{share}");
     }
 }

@@ -13,7 +13,19 @@ use super::{Dataset, accel_nasbench, fbnet, host, nasbench201, neusight, nnlqp, 
 
 type Loader = fn(&NetworksConfig, &Describer, &HardwareRegistry) -> Result<Dataset>;
 
-/// Loads all parts.
+/// The devices that the data may name: the built-in ones and its hosts.
+///
+/// # Errors
+/// Names the host's file that cannot be read, or a device that there are two of.
+pub fn registry(config: &DataConfig) -> Result<HardwareRegistry> {
+    let mut registry = HardwareRegistry::builtin();
+    for host in &config.hosts {
+        host::add_device(&host.path, &mut registry).context("data.hosts")?;
+    }
+    Ok(registry)
+}
+
+/// Loads all parts, with the devices of [`registry`].
 ///
 /// # Errors
 /// Names the part, and what it cannot read.
@@ -47,9 +59,9 @@ pub fn load(config: &DataConfig, describer: &Describer, registry: &HardwareRegis
         let part = records::load(list, describer, registry).context("data.records")?;
         parts.push(("records", only(part, &config.hardware, registry)?));
     }
-    for folder in &config.hosts {
+    for host in &config.hosts {
         let part =
-            host::load(folder, describer, registry).with_context(|| format!("data.hosts: {}", folder.display()))?;
+            host::load(host, describer, registry).with_context(|| format!("data.hosts: {}", host.path.display()))?;
         parts.push(("host", only(part, &config.hardware, registry)?));
     }
     joined(parts)

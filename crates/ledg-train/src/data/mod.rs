@@ -23,7 +23,7 @@ use std::sync::Arc;
 use ledg_cost_model::{DescribedGraph, RawPlatform};
 
 pub use config::DataConfig;
-pub use load::load;
+pub use load::{load, registry};
 
 /// One graph of a data set.
 #[derive(Clone)]
