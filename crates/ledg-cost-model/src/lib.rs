@@ -37,7 +37,8 @@ mod weights;
 
 pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
 pub use calibrate::{
-    Calibration, CalibrationReport, Correction, Errors, LnSizes, PlatformReport, PlatformScale, calibrated_level,
+    Calibration, CalibrationReport, Comparison, Correction, Errors, Fit, LnSizes, PlatformReport, PlatformScale,
+    Relative, calibrated_level,
 };
 pub use conformal::{Conformal, ConformalTable};
 pub use describe::{BatchScaling, DescribedGraph, Describer};

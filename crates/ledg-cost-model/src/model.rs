@@ -14,7 +14,7 @@ use ledg_template::{NodeDescription, TemplateSet};
 
 use crate::bundle::{Bundle, BundleHeader};
 use crate::calibrate::kinds::Kind;
-use crate::calibrate::{Calibration, PlatformScale, SharedCalibration};
+use crate::calibrate::{Calibration, PlatformScale, Relative, Relatives, SharedCalibration, SharedRelatives};
 use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
@@ -67,6 +67,8 @@ struct Weights {
     encoder: Encoder,
     /// Devices that the training data measured.
     measured: BTreeSet<String>,
+    /// Its platforms, readied when a calibration first asks for them.
+    relatives: OnceLock<SharedRelatives>,
     /// The bundle it came from, to be saved with another header.
     bytes: Cow<'static, [u8]>,
 }
@@ -102,6 +104,10 @@ impl PreparedGraph {
         Ok(batch as f64 / described.unit as f64)
     }
 
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     fn costed(&self, batch: f64) -> Costed<'_> {
         let rows = &self.rows;
         Costed {
@@ -120,6 +126,23 @@ pub(crate) struct Targets {
     pub raw: Vec<RawPlatform>,
     pub platforms: Platforms,
     pub batches: Vec<u64>,
+}
+
+/// What members say of a query together.
+pub(crate) struct Mean {
+    /// Mean of their ln seconds.
+    pub ln_s: f64,
+    /// Standard deviation of them.
+    pub spread: f64,
+}
+
+impl Mean {
+    pub fn of(ln_s: &[f64]) -> Self {
+        let n = ln_s.len() as f64;
+        let mean = ln_s.iter().sum::<f64>() / n;
+        let spread = (ln_s.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        Mean { ln_s: mean, spread }
+    }
 }
 
 /// What an estimate needs of a graph.
@@ -198,8 +221,11 @@ impl CostModel {
         let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
         let calibration = bundle.header.calibration.take().map(Arc::new);
         let encoder = encoder.with_table(bundle.sentences)?;
-        let weights = Weights { header: bundle.header, engine, encoder, measured, bytes };
-        Ok(CostModel { weights: Arc::new(weights), describer, calibration })
+        let relatives = OnceLock::new();
+        let weights = Weights { header: bundle.header, engine, encoder, measured, relatives, bytes };
+        let model = CostModel { weights: Arc::new(weights), describer, calibration };
+        model.check_relatives(origin)?;
+        Ok(model)
     }
 
     /// The model as a bundle, its calibration included.
@@ -286,6 +312,15 @@ impl CostModel {
         self.embedded(self.describer.describe(graph)?)
     }
 
+    /// Readies a described graph for predictions; as [`CostModel::prepare`].
+    ///
+    /// # Errors
+    /// What encoder or predictor refuse in the graph.
+    pub fn prepare_described(&self, described: DescribedGraph) -> Result<PreparedGraph> {
+        self.weights.engine.forget();
+        self.embedded(described)
+    }
+
     fn embedded(&self, described: DescribedGraph) -> Result<PreparedGraph> {
         let rows =
             self.weights.engine.graph(&described.input(&self.weights.encoder, &self.weights.header.normalization)?)?;
@@ -340,17 +375,26 @@ impl CostModel {
     ) -> Result<Vec<Estimate>> {
         if !Arc::ptr_eq(&graph.weights, &self.weights) {
             // Another model readied it: its rows mean nothing to these weights, its description does.
-            self.weights.engine.forget();
-            return self.predict_on(&self.embedded(graph.described.clone())?, on, options);
+            return self.predict_on(&self.prepare_described(graph.described.clone())?, on, options);
         }
+        let (queries, answers) = self.answers(graph, on)?;
+        let one = |((answers, raw), &(_, batch)): ((&Answers, &RawPlatform), &(usize, f64))| {
+            let added = match self.calibration().and_then(|c| c.of(&raw.name)) {
+                Some(scale) => self.by_relatives(graph, scale, batch, Mean::of(&answers.ln_s).ln_s)?,
+                None => 0.0,
+            };
+            self.estimate(graph.costed(batch), answers, raw, (options, added))
+        };
+        answers.iter().zip(&on.raw).zip(&queries).map(one).collect()
+    }
+
+    /// What the members say of a graph that this model readied, uncalibrated, with the queries (platform, batch in units).
+    pub(crate) fn answers(&self, graph: &PreparedGraph, on: &Targets) -> Result<(Vec<(usize, f64)>, Vec<Answers>)> {
         let batches = on.batches.iter().enumerate();
         let queries: Vec<(usize, f64)> =
             batches.map(|(i, &batch)| Ok((i, graph.units(batch)?))).collect::<Result<_>>()?;
         let answers = self.weights.engine.answer(&graph.rows, &on.platforms, &queries)?;
-        let one = |((answers, raw), &(_, batch)): ((&Answers, &RawPlatform), &(usize, f64))| {
-            self.estimate(graph.costed(batch), answers, raw, options)
-        };
-        answers.iter().zip(&on.raw).zip(&queries).map(one).collect()
+        Ok((queries, answers))
     }
 
     /// A platform as this model sees it: its words, and rates by the model's rules.
@@ -369,6 +413,43 @@ impl CostModel {
         Ok(Targets { raw, platforms, batches: on.iter().map(|(_, batch)| *batch).collect() })
     }
 
+    /// The platforms that training measured.
+    pub(crate) fn relatives(&self) -> Result<&Relatives> {
+        if let Some(relatives) = self.weights.relatives.get() {
+            return Ok(relatives);
+        }
+        let made = Arc::new(Relatives::new(self)?);
+        Ok(self.weights.relatives.get_or_init(|| made))
+    }
+
+    /// Whether the platforms that a calibration speaks of are there.
+    fn check_relatives(&self, origin: &str) -> Result<()> {
+        for (name, scale) in self.calibration().iter().flat_map(|c| &c.platforms) {
+            for relative in scale.relatives.keys() {
+                if self.relatives()?.place(relative).is_none() {
+                    let why = format!(
+                        "header: calibration of `{name}` rests on `{relative}`, which training did not measure"
+                    );
+                    return Err(CostModelError::Bundle { origin: origin.into(), why });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the relatives of a calibrated platform add to a ln latency of which the uncalibrated model says `ln_s`.
+    fn by_relatives(&self, graph: &PreparedGraph, scale: &PlatformScale, batch: f64, ln_s: f64) -> Result<f64> {
+        if scale.relatives.is_empty() {
+            return Ok(0.0);
+        }
+        let all = self.relatives()?;
+        // That all are there was checked when the calibration was made or read.
+        let own = scale.relatives.iter().filter_map(|(name, relative)| Some((all.place(name)?, relative)));
+        let (places, own): (Vec<usize>, Vec<&Relative>) = own.unzip();
+        let on = all.ln_s(self, &graph.rows, &places, batch)?;
+        Ok(own.iter().zip(on).map(|(relative, on)| relative.adds(on - ln_s)).sum())
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.weights.engine
     }
@@ -383,18 +464,16 @@ impl CostModel {
         Ok(raw.iter().zip(&vectors).map(input).collect())
     }
 
-    /// Combines the members' answers to one query: the geometric mean of their latencies.
+    /// Combines the members' answers to one query: the geometric mean of their latencies, by a calibration's factors and what
+    /// it adds to the ln latency for the platform's relatives.
     pub(crate) fn estimate(
         &self,
         graph: Costed<'_>,
         answers: &Answers,
         platform: &RawPlatform,
-        options: &PredictOptions,
+        (options, added): (&PredictOptions, f64),
     ) -> Result<Estimate> {
-        let ln = &answers.ln_s;
-        let n = ln.len() as f64;
-        let mean = ln.iter().sum::<f64>() / n;
-        let spread = (ln.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let Mean { ln_s: mean, spread } = Mean::of(&answers.ln_s);
         let calibrated = self.calibration().and_then(|c| c.of(&platform.name));
         let by_kind = match (&answers.classes, calibrated.filter(|c| !c.kinds.is_empty())) {
             (Some(costs), Some(scale)) => Some(graph.by_kind(costs, scale)),
@@ -405,7 +484,7 @@ impl CostModel {
             (Some(corrected), Some(costs)) => (graph.total_s(corrected) / graph.total_s(costs)).ln(),
             _ => 0.0,
         };
-        let mean = mean + shift + calibrated.map_or(0.0, |c| c.ln_scale);
+        let mean = mean + shift + added + calibrated.map_or(0.0, |c| c.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {
             return Err(CostModelError::NotFinite { graph: graph.name.to_owned() });
@@ -430,7 +509,7 @@ impl CostModel {
 }
 
 /// Each class's cost, scaled so that the sum over all nodes is the latency.
-fn mean_costs(sum: &[NodeCost], latency_s: f64, counts: &[f32]) -> Vec<NodeCost> {
+pub(crate) fn mean_costs(sum: &[NodeCost], latency_s: f64, counts: &[f32]) -> Vec<NodeCost> {
     let all: f64 = sum.iter().zip(counts).map(|(c, &n)| c.total_s() * f64::from(n)).sum();
     sum.iter().map(|cost| cost.scaled(latency_s / all)).collect()
 }

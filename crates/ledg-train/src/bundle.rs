@@ -8,14 +8,16 @@ use candle_core::Device;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::template::{FEATURE_SCHEMA, TemplateSet};
-use ledg_cost_model::{BUNDLE_VERSION, Bundle, BundleHeader, Describer, Provenance, RawPlatform};
+use ledg_cost_model::{
+    BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Describer, Member, Provenance, RawPlatform,
+};
 
 use crate::config::{DataConfig, Experiment};
 use crate::data::Dataset;
 use crate::evaluate::{EnsemblePrediction, ensemble, score, scores};
 use crate::files;
 use crate::metrics::{Metrics, mean_std};
-use crate::run;
+use crate::run::{self, RunResult};
 
 /// What the encoder may be used under.
 const ENCODER_LICENCE: &str = "encoder: all-MiniLM-L6-v2 (Apache-2.0)";
@@ -40,14 +42,7 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
         "the runs of `{}` disagree in architecture or statistics",
         experiment.name
     );
-    let members = results
-        .iter()
-        .map(|r| {
-            let path = run::dir(runs, experiment, r.seed, r.fold).join("best.safetensors");
-            let tensors = candle_core::safetensors::load(&path, &Device::Cpu);
-            Ok(tensors.with_context(|| format!("{}", path.display()))?.into_iter().collect())
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let members = results.iter().map(|r| member(runs, experiment, r)).collect::<Result<Vec<_>>>()?;
     let data = run::load_data(experiment)?;
     for other in held_out {
         ensure!(
@@ -71,37 +66,18 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     };
     let (by_family, by_devices) = (metrics(&unseen_families)?, metrics(&unseen_devices)?);
     let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
-    let encoder = Encoder::pretrained()?;
-    let sentences = SentenceTable::build(&encoder, &known_sentences(&data)?)?;
-    let header = BundleHeader {
-        version: BUNDLE_VERSION,
-        unit: "s".into(),
-        predictor: results[0].predictor.clone(),
-        members: results.len(),
-        normalization: results[0].normalization.clone(),
-        template_fingerprint: TemplateSet::builtin()?.fingerprint().to_string(),
-        feature_schema: FEATURE_SCHEMA,
-        encoder_fingerprint: encoder.fingerprint(),
-        conformal,
-        calibration: None,
-        provenance: Provenance {
-            experiment: toml::to_string(experiment)?,
-            data_hash: data.hash.clone(),
-            platforms: data.platforms.iter().map(|p| p.platform.name.clone()).collect(),
-            graphs: data.graphs.len(),
-            records: data.records.len(),
-            date: today(),
-            validation: BTreeMap::from([
-                // By the experiment that they were measured in: its models need not be the bundle's.
-                (format!("{}, MAPE %", families.name), by_family.mape),
-                (format!("{}, Acc(10%) %", families.name), by_family.acc10),
-                (format!("{}, MAPE %", devices.name), by_devices.mape),
-                (format!("{}, Acc(10%) %", devices.name), by_devices.acc10),
-                ("validation groups, MAPE %".to_owned(), mean_std(&own).0),
-            ]),
-            licences: licences(&experiment.data),
-        },
-    };
+    let sentences = SentenceTable::build(&Encoder::pretrained()?, &known_sentences(&data)?)?;
+    let platforms = data.platforms.iter().map(|p| p.platform.name.clone()).collect();
+    let mut header = header(experiment, &results, &data, platforms)?;
+    header.conformal = conformal;
+    header.provenance.validation = BTreeMap::from([
+        // By the experiment that they were measured in: its models need not be the bundle's.
+        (format!("{}, MAPE %", families.name), by_family.mape),
+        (format!("{}, Acc(10%) %", families.name), by_family.acc10),
+        (format!("{}, MAPE %", devices.name), by_devices.mape),
+        (format!("{}, Acc(10%) %", devices.name), by_devices.acc10),
+        ("validation groups, MAPE %".to_owned(), mean_std(&own).0),
+    ]);
     let bundle = Bundle { header, members, sentences };
     let bytes = bundle.to_bytes()?;
     files::write(output, &bytes)?;
@@ -115,6 +91,45 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
         by_family.mape
     );
     Ok(())
+}
+
+/// The header of a bundle of runs that were trained on these platforms, without intervals and validation figures.
+pub fn header(
+    experiment: &Experiment,
+    results: &[RunResult],
+    data: &Dataset,
+    platforms: Vec<String>,
+) -> Result<BundleHeader> {
+    let first = results.first().context("a bundle has at least one run")?;
+    Ok(BundleHeader {
+        version: BUNDLE_VERSION,
+        unit: "s".into(),
+        predictor: first.predictor.clone(),
+        members: results.len(),
+        normalization: first.normalization.clone(),
+        template_fingerprint: TemplateSet::builtin()?.fingerprint().to_string(),
+        feature_schema: FEATURE_SCHEMA,
+        encoder_fingerprint: Encoder::pretrained()?.fingerprint(),
+        conformal: ConformalTable::default(),
+        calibration: None,
+        provenance: Provenance {
+            experiment: toml::to_string(experiment)?,
+            data_hash: data.hash.clone(),
+            platforms,
+            graphs: data.graphs.len(),
+            records: data.records.len(),
+            date: today(),
+            validation: BTreeMap::new(),
+            licences: licences(&experiment.data),
+        },
+    })
+}
+
+/// The weights of a finished run.
+pub fn member(runs: &Path, experiment: &Experiment, run: &RunResult) -> Result<Member> {
+    let path = run::dir(runs, experiment, run.seed, run.fold).join("best.safetensors");
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu);
+    Ok(tensors.with_context(|| format!("{}", path.display()))?.into_iter().collect())
 }
 
 /// Sentences worth embedding ahead of time: those of the training graphs, of the zoo's networks, of every operator that

@@ -3,9 +3,10 @@
 //! An equation says that `Σ_j exp(θ·levels(j)) · predicted_j`, the seconds of each kind and size j corrected, was measured.
 //! `θ` has one number for the platform and one for each level of each kind (class, operation, depthwise or not), and, where
 //! there are profiles, those of each kind that are multiplied by ln of its sizes (rows, columns, contracted length and so
-//! on, see [`LnSizes`]); each has a normal prior around no correction. So a kind that no record tells apart follows its
-//! class, a class its platform, and few records move what they speak of. The maximum of the posterior is found by
-//! Gauss-Newton steps on ln seconds. Residuals are taken to be Student's: the pull of a strange record fades.
+//! on, see [`LnSizes`]). A whole network has one number more for each relative, which the relative's difference is
+//! multiplied by (see [`super::relatives`]). Each has a normal prior around no correction. So a kind that no record tells
+//! apart follows its class, a class its platform, and few records move what they speak of. The maximum of the posterior is
+//! found by Gauss-Newton steps on ln seconds. Residuals are taken to be Student's: the pull of a strange record fades.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{LnSizes, N_SHAPE, levels};
+use super::relatives::{Relative, beyond};
 
 /// Standard deviations that are assumed before there are records, in ln latency: of platforms around the model's level,
 /// and of the levels of kinds around what they belong to. Wide: a few records outweigh them.
@@ -20,6 +22,9 @@ const PLATFORM_STD: f64 = 0.5;
 const LEVEL_STD: f64 = 0.5;
 /// The same of a kind's corrections by ln of a size.
 const SLOPE_STD: f64 = 0.1;
+/// The same of the weights of all relatives together: one alone, or a mixture that sums to one, is within reach. Between 0.5
+/// and 3 it matters little from 10 records on; with 3, less is better (docs/calibration.md).
+const RELATIVES_STD: f64 = 1.0;
 /// Scatter of networks around what is predicted that is assumed before there are any, and the weight of that assumption
 /// in networks.
 const PRIOR_STD: f64 = 0.15;
@@ -48,6 +53,8 @@ pub(super) struct Equation {
     pub predicted: Vec<Part>,
     /// The share of the network that it is of, if it is of one kind in a profile.
     pub share: Option<f64>,
+    /// By relative: the difference in ln latency, see [`super::relatives`]; empty for a kind in a profile.
+    pub differences: Vec<f64>,
 }
 
 /// Predicted seconds of nodes of one kind and shape.
@@ -77,6 +84,8 @@ pub(super) struct Factors {
     pub platform: f64,
     /// By level of kinds, on top of what it belongs to.
     pub levels: BTreeMap<String, Correction>,
+    /// In the order of the equations' differences.
+    pub relatives: Vec<Relative>,
 }
 
 /// The sum of a kind's corrections.
@@ -89,7 +98,8 @@ impl Factors {
     /// ln of the corrected seconds of an equation.
     pub fn ln_predicted(&self, equation: &Equation) -> f64 {
         let corrected = |p: &Part| (self.platform + correction(&self.levels, &p.kind, &p.shape)).exp() * p.seconds;
-        equation.predicted.iter().map(corrected).sum::<f64>().ln()
+        let added: f64 = self.relatives.iter().zip(&equation.differences).map(|(own, &d)| own.adds(d)).sum();
+        equation.predicted.iter().map(corrected).sum::<f64>().ln() + added
     }
 }
 
@@ -98,6 +108,8 @@ struct Row {
     ln_measured: f64,
     predicted: Vec<(usize, f64)>,
     share: Option<f64>,
+    /// Beyond the usual; of unknowns 1 and following.
+    differences: Vec<f64>,
 }
 
 /// What is to be found: the platform's number is unknown 0.
@@ -113,7 +125,12 @@ struct Unknowns {
 /// [`CostModel::calibrate`](crate::CostModel::calibrate) is the way to calibrate a model. Nothing is added for no records.
 pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
     let none = Part { kind: "".into(), shape: [0.0; N_SHAPE], seconds: 1.0 };
-    let equation = |&ln_measured: &f64| Equation { ln_measured, predicted: vec![none.clone()], share: None };
+    let equation = |&ln_measured: &f64| Equation {
+        ln_measured,
+        predicted: vec![none.clone()],
+        share: None,
+        differences: Vec::new(),
+    };
     fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>()).platform
 }
 
@@ -131,6 +148,10 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Fact
     // Totals alone do not tell sizes apart.
     let sized = equations.iter().any(|e| e.share.is_some());
     let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
+    let usual = usual(&equations);
+    usual.iter().for_each(|_| {
+        unknowns.add(RELATIVES_STD / (usual.len() as f64).sqrt());
+    });
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     let mut slopes: BTreeMap<&str, [usize; N_SHAPE]> = BTreeMap::new();
     let mut columns: BTreeMap<(&str, [u64; N_SHAPE]), usize> = BTreeMap::new();
@@ -153,7 +174,8 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Fact
             });
             predicted.push((column, part.seconds));
         }
-        rows.push(Row { ln_measured: equation.ln_measured, predicted, share: equation.share });
+        let differences = equation.differences.iter().zip(&usual).map(|(&d, &usual)| beyond(d, usual)).collect();
+        rows.push(Row { ln_measured: equation.ln_measured, predicted, share: equation.share, differences });
     }
     if rows.is_empty() {
         return Factors::default();
@@ -162,7 +184,16 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Fact
     let per_ln = |kind: &str| slopes.get(kind).map_or([0.0; N_SHAPE], |own| own.map(|slope| theta[slope]));
     let of = |(kind, at): (&str, usize)| (kind.to_owned(), Correction { ln: theta[at], per_ln: per_ln(kind) });
     let levels = names.into_iter().map(of).collect();
-    Factors { platform: theta[0], levels }
+    let relatives = usual.iter().zip(&theta[1..]).map(|(&usual, &weight)| Relative { weight, usual }).collect();
+    Factors { platform: theta[0], levels, relatives }
+}
+
+/// The mean difference of each relative.
+fn usual(equations: &[&Equation]) -> Vec<f64> {
+    let of: Vec<&[f64]> = equations.iter().map(|e| &e.differences[..]).filter(|d| !d.is_empty()).collect();
+    let n = of.len() as f64;
+    let mean = |k: usize| of.iter().map(|d| d[k]).sum::<f64>() / n;
+    (0..of.first().map_or(0, |d| d.len())).map(mean).collect()
 }
 
 fn solve(rows: &[Row], unknowns: &Unknowns) -> Vec<f64> {
@@ -209,11 +240,13 @@ fn residual(row: &Row, paths: &[Vec<(usize, f64)>], theta: &[f64]) -> (f64, Vec<
     };
     let total: f64 = row.predicted.iter().map(corrected).sum();
     let mut gradient = vec![0.0; theta.len()];
+    gradient[1..=row.differences.len()].copy_from_slice(&row.differences);
+    let added: f64 = row.differences.iter().zip(&theta[1..]).map(|(d, weight)| d * weight).sum();
     for part in &row.predicted {
         let share = corrected(part) / total;
         paths[part.0].iter().for_each(|&(unknown, by)| gradient[unknown] += share * by);
     }
-    (row.ln_measured - total.ln(), gradient)
+    (row.ln_measured - total.ln() - added, gradient)
 }
 
 /// How far networks scatter around what is predicted: of those seen, and of those assumed.
@@ -274,7 +307,7 @@ mod tests {
     }
 
     fn whole(ln_ratio: f64) -> Equation {
-        Equation { ln_measured: ln_ratio, predicted: vec![part("", 1.0)], share: None }
+        Equation { ln_measured: ln_ratio, predicted: vec![part("", 1.0)], share: None, differences: Vec::new() }
     }
 
     #[test]
@@ -305,6 +338,7 @@ mod tests {
             ln_measured: (conv + 4.0 * softmax).ln(),
             predicted: vec![part("ParamL Conv", conv), part("Norm Softmax", softmax)],
             share: None,
+            differences: Vec::new(),
         };
         let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
         let factors = fit(&shares.map(|share| network(1.0 - share, share)));
@@ -322,6 +356,7 @@ mod tests {
             ln_measured: -0.3 * rows,
             predicted: vec![Part { kind: "ParamL Conv depthwise".into(), shape: at(rows), seconds: 1.0 }],
             share: Some(1.0),
+            differences: Vec::new(),
         };
         let mut equations: Vec<Equation> = (-10..=10).map(|i| profile(f64::from(i) / 2.0)).collect();
         equations.push(whole(0.0));
@@ -334,6 +369,60 @@ mod tests {
         // Totals alone say nothing of sizes.
         equations.iter_mut().for_each(|e| e.share = None);
         assert_eq!(slope(&fit(&equations)), 0.0);
+    }
+
+    /// A network that four platforms differ on, the second by `offset` throughout. Measured is a mixture of two of them, times
+    /// `factor`.
+    fn among_relatives(i: u32, factor: f64, offset: f64) -> Equation {
+        let wave = |by: f64| 0.4 * (f64::from(i) * by).sin();
+        let differences = vec![wave(0.7), wave(1.3) + offset, wave(2.1), wave(2.9)];
+        let mixture = 0.5 * wave(0.7) + 0.5 * wave(2.1);
+        Equation { differences, ..whole(mixture + factor.ln()) }
+    }
+
+    #[test]
+    fn a_mixture_of_platforms_is_found_and_scale_is_a_matter_of_the_level() {
+        let off = |records: &[Equation], factor: f64, offset: f64| {
+            let fit = fit(records);
+            let far = |i| {
+                let held_out = among_relatives(i, factor, offset);
+                (fit.ln_predicted(&held_out) - held_out.ln_measured).abs()
+            };
+            (100..140).map(far).sum::<f64>() / 40.0
+        };
+        let records = |n: u32, factor, offset| (0..n).map(|i| among_relatives(i, factor, offset)).collect::<Vec<_>>();
+        let level_alone = |mut records: Vec<Equation>| {
+            records.iter_mut().for_each(|e| e.differences.clear());
+            records
+        };
+        for factor in [1.0, 1.7] {
+            let by_level = off(&level_alone(records(12, factor, 0.0)), factor, 0.0);
+            assert!(by_level > 0.15, "no constant passes: {by_level}");
+            let found = off(&records(12, factor, 0.0), factor, 0.0);
+            assert!(found < by_level / 3.0, "{found} of {by_level}");
+        }
+        // A relative that is slower throughout says the same.
+        let plain = fit(&records(12, 1.3, 0.0));
+        let slower = fit(&records(12, 1.3, 2.5));
+        for (a, b) in plain.relatives.iter().zip(&slower.relatives) {
+            assert!((a.weight - b.weight).abs() < 1e-9, "{plain:?} {slower:?}");
+        }
+    }
+
+    #[test]
+    fn relatives_that_are_all_the_platform_itself_leave_the_level() {
+        let own = |ln: f64| Equation { differences: vec![0.0, 0.0], ..whole(ln) };
+        let ln = [0.3, 0.5, 0.1, 0.4];
+        let with = fit(&ln.map(own));
+        assert_eq!(with.platform, fit(&ln.map(whole)).platform);
+        assert!(with.relatives.iter().all(|r| r.weight == 0.0), "{with:?}");
+    }
+
+    #[test]
+    fn a_network_unlike_the_records_is_not_carried_away() {
+        let fit = fit(&(0..12).map(|i| among_relatives(i, 1.0, 0.0)).collect::<Vec<_>>());
+        let far = |difference: f64| fit.ln_predicted(&Equation { differences: vec![difference; 4], ..whole(0.0) });
+        assert!((far(50.0) - far(5.0)).abs() < 1e-12 && far(50.0).abs() < 3.0, "{}", far(50.0));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Calibration to a device from a handful of measured records.
 //!
 //! For every platform with records, factors are fitted that bring predicted seconds to measured ones: one for the platform,
-//! and one for each kind and shape of operator (see [`kinds`]) on top of it, all shrunk towards no correction, so that few records
-//! move only what they speak of (see [`fit`]). Records that also say how long each node took tell kinds apart at once. A
-//! calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
+//! and one for each kind and shape of operator (see [`kinds`]) on top of it; and how much it is like each platform that training
+//! measured, by what the model predicts for those (see [`relatives`]). All are shrunk towards no correction, so that few
+//! records move only what they speak of (see [`fit`]). Records that also say how long each node took tell kinds apart at
+//! once. A calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
 //!
 //! What the calibration is worth is found by cross-validation over networks: each is predicted by factors that were fitted
 //! without it. Intervals of a calibrated platform come from these residuals where there are enough for the coverage asked
@@ -14,6 +15,7 @@
 
 mod fit;
 pub(crate) mod kinds;
+mod relatives;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,12 +29,14 @@ pub use self::fit::{Correction, calibrated_level};
 use self::fit::{Equation, Factors, Part, correction};
 pub use self::kinds::LnSizes;
 use self::kinds::{Kind, LAUNCH, N_SHAPE};
+pub use self::relatives::Relative;
+pub(crate) use self::relatives::{Relatives, SharedRelatives};
 pub use self::report::{CalibrationReport, Errors, PlatformReport};
 use crate::conformal::{Conformal, scale};
+use crate::engine::Answers;
 use crate::error::{CostModelError, Result};
-use crate::estimate::{Estimate, PredictOptions};
-use crate::model::{CostModel, PreparedGraph};
-use crate::records::{Record, Records};
+use crate::model::{CostModel, Mean, PreparedGraph, mean_costs};
+use crate::records::Records;
 
 /// Medians of the same graph, platform and batch further apart than this factor contradict each other.
 const CONTRADICTION: f64 = 1.5;
@@ -61,6 +65,9 @@ pub struct PlatformScale {
     /// of starting them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kinds: BTreeMap<String, Correction>,
+    /// What platforms that training measured add, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relatives: BTreeMap<String, Relative>,
     /// Records it was fitted to.
     pub records: usize,
     /// Distinct graphs among them.
@@ -75,6 +82,7 @@ impl Calibration {
             let believable = |ln: &f64| ln.is_finite() && ln.abs() <= BEYOND_BELIEF.ln();
             let sound = believable(&p.ln_scale)
                 && p.kinds.values().all(|c| believable(&c.ln) && c.per_ln.iter().all(believable))
+                && p.relatives.values().all(|r| believable(&r.weight) && r.usual.is_finite())
                 && p.scores.scores.iter().all(|s| s.is_finite() && *s >= 0.0)
                 && p.scores.scores.is_sorted()
                 && p.scores.scores.len() <= p.scores.n
@@ -105,8 +113,10 @@ impl PlatformScale {
     }
 }
 
-/// One record against its prediction.
-struct Case {
+/// What a network took on a platform against what a model says of it, uncalibrated. For evaluations that fit and try corrections
+/// many times; [`CostModel::calibrate`] is the way to calibrate a model. Made by [`CostModel::compare`].
+#[derive(Debug, Clone)]
+pub struct Comparison {
     /// Content hash of its graph.
     graph: String,
     /// What is left out together in cross-validation.
@@ -166,7 +176,7 @@ impl CostModel {
         let mut calibration = self.calibration().cloned().unwrap_or_default();
         let mut report = CalibrationReport::default();
         for (name, cases) in self.cases(records)? {
-            let (scale, platform) = calibrated(&name, &cases)?;
+            let (scale, platform) = calibrated(&name, &cases, &self.relatives()?.names)?;
             report.platforms.insert(name.clone(), platform);
             calibration.platforms.insert(name, scale);
         }
@@ -174,85 +184,139 @@ impl CostModel {
     }
 
     /// Every record with a time against its uncalibrated prediction, by platform, in the records' order.
-    fn cases(&self, records: &Records) -> Result<BTreeMap<String, Vec<Case>>> {
-        let raw = self.with_calibration(Calibration::default());
+    fn cases(&self, records: &Records) -> Result<BTreeMap<String, Vec<Comparison>>> {
         let mut by_graph: BTreeMap<&str, Vec<(usize, f64)>> = BTreeMap::new();
         for (i, row) in records.rows().iter().enumerate() {
             if let Some(measured) = row.latency_s() {
                 by_graph.entry(&row.graph).or_default().push((i, measured));
             }
         }
-        let mut found: BTreeMap<usize, Case> = BTreeMap::new();
+        let mut found: BTreeMap<usize, Comparison> = BTreeMap::new();
         for (hash, measured) in by_graph {
             let unknown = || CostModelError::Record {
                 origin: "(records)".into(),
                 line: None,
                 why: format!("graph `{hash}` is not defined"),
             };
-            let prepared = raw.prepare(records.graph(hash).ok_or_else(unknown)?)?;
-            let node_kinds: Vec<Kind> = prepared.described().nodes.iter().map(Kind::of).collect();
+            let prepared = self.prepare(records.graph(hash).ok_or_else(unknown)?)?;
             for part in measured.chunks(TOGETHER) {
                 let row = |i: usize| &records.rows()[i];
-                let on: Vec<(Platform, u64)> =
-                    part.iter().map(|&(i, _)| (Platform::clone(&row(i).hardware), row(i).batch)).collect();
-                let options = PredictOptions { per_node: true, ..PredictOptions::default() };
-                let estimates = raw.predict(&prepared, &on, &options)?;
-                for (&(i, seconds), estimate) in part.iter().zip(&estimates) {
-                    found.insert(i, case(row(i), seconds, &prepared, &node_kinds, estimate)?);
-                }
+                let on = part.iter().map(|&(i, seconds)| Measured {
+                    hardware: &row(i).hardware,
+                    batch: row(i).batch,
+                    seconds,
+                    nodes_s: &row(i).nodes_s,
+                });
+                let cases = self.compared(&prepared, &on.collect::<Vec<_>>())?;
+                found.extend(part.iter().map(|(i, _)| *i).zip(cases));
             }
         }
-        let mut by_platform: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+        let mut by_platform: BTreeMap<String, Vec<Comparison>> = BTreeMap::new();
         for (i, case) in found {
             by_platform.entry(records.rows()[i].hardware.to_string()).or_default().push(case);
         }
         Ok(by_platform)
     }
+
+    /// What a graph took on platforms, each at a batch size, in seconds, against uncalibrated predictions.
+    ///
+    /// # Errors
+    /// As [`CostModel::predict`].
+    pub fn compare(&self, graph: &PreparedGraph, on: &[(Platform, u64, f64)]) -> Result<Vec<Comparison>> {
+        let no_nodes = BTreeMap::new();
+        let measured = on.iter().map(|(hardware, batch, seconds)| Measured {
+            hardware,
+            batch: *batch,
+            seconds: *seconds,
+            nodes_s: &no_nodes,
+        });
+        self.compared(graph, &measured.collect::<Vec<_>>())
+    }
+
+    fn compared(&self, graph: &PreparedGraph, on: &[Measured]) -> Result<Vec<Comparison>> {
+        let targets = self.targets(&on.iter().map(|m| (m.hardware.clone(), m.batch)).collect::<Vec<_>>())?;
+        let (queries, answers) = self.answers(graph, &targets)?;
+        let node_kinds: Vec<Kind> = graph.described().nodes.iter().map(Kind::of).collect();
+        let relatives = self.relatives()?;
+        let others: Vec<usize> = (0..relatives.names.len()).collect();
+        let mut cases = Vec::with_capacity(on.len());
+        for ((measured, &(_, batch)), answers) in on.iter().zip(&queries).zip(&answers) {
+            let mean = Mean::of(&answers.ln_s);
+            if !mean.ln_s.is_finite() {
+                return Err(CostModelError::NotFinite { graph: graph.described().name.clone() });
+            }
+            let ln_s = relatives.ln_s(self, graph.rows(), &others, batch)?;
+            let mut case = case(measured, batch, graph, &node_kinds, (answers, &mean));
+            case.whole.differences = ln_s.iter().map(|on| on - mean.ln_s).collect();
+            cases.push(case);
+        }
+        Ok(cases)
+    }
 }
 
-fn case(row: &Record, seconds: f64, graph: &PreparedGraph, node_kinds: &[Kind], estimate: &Estimate) -> Result<Case> {
+/// What a graph took on a platform.
+#[derive(Clone, Copy)]
+struct Measured<'a> {
+    hardware: &'a Platform,
+    batch: u64,
+    seconds: f64,
+    nodes_s: &'a BTreeMap<String, f64>,
+}
+
+/// A measurement against what the members say; `batch` is in units of the graph's.
+fn case(
+    measured: &Measured,
+    batch: f64,
+    graph: &PreparedGraph,
+    node_kinds: &[Kind],
+    (answers, mean): (&Answers, &Mean),
+) -> Comparison {
     let described = graph.described();
-    let batch = graph.units(row.batch)?;
+    let rows = graph.rows();
+    let latency_s = mean.ln_s.exp();
+    let costs = answers.classes.as_ref().map(|costs| mean_costs(costs, latency_s, rows.counts())).unwrap_or_default();
     let launch = |seconds| Part { kind: LAUNCH.into(), shape: [0.0; N_SHAPE], seconds };
     // By kind and shape, of all nodes and of those that were measured.
     let mut parts: BTreeMap<(&str, [u64; N_SHAPE]), Part> = BTreeMap::new();
     let mut profile: BTreeMap<(&str, [u64; N_SHAPE]), (Part, f64, f64)> = BTreeMap::new();
     let mut launches_s = 0.0;
-    for node in &estimate.nodes {
-        let kind = &node_kinds[node.node];
+    let of_nodes = node_kinds.iter().zip(&described.origins).zip(rows.class_of());
+    for ((kind, names), &class) in of_nodes.filter(|_| !costs.is_empty()) {
+        let cost = &costs[class as usize];
         let shape = kind.shape(batch);
         let key = (&*kind.name, shape.map(f64::to_bits));
         let none = Part { kind: Arc::clone(&kind.name), shape, seconds: 0.0 };
-        let body_s = node.latency_s - node.launch_s;
+        let body_s = cost.total_s() - cost.launch_s;
         parts.entry(key).or_insert_with(|| none.clone()).seconds += body_s;
-        launches_s += node.launch_s;
-        let times = described.origins[node.node].iter().filter_map(|name| row.nodes_s.get(name));
+        launches_s += cost.launch_s;
+        let times = names.iter().filter_map(|name| measured.nodes_s.get(name));
         let took = times.fold(0.0, |sum, s| sum + s);
         if took > 0.0 {
             let (part, launch_s, measured_s) = profile.entry(key).or_insert((none, 0.0, 0.0));
             part.seconds += body_s;
-            *launch_s += node.launch_s;
+            *launch_s += cost.launch_s;
             *measured_s += took;
         }
     }
     let predicted = match parts.is_empty() {
-        true => vec![Part { kind: "".into(), shape: [0.0; N_SHAPE], seconds: estimate.latency_s }],
+        true => vec![Part { kind: "".into(), shape: [0.0; N_SHAPE], seconds: latency_s }],
         false => parts.into_values().chain([launch(launches_s)]).filter(|part| part.seconds > 0.0).collect(),
     };
     // A profile says what is slow, the whole how slow.
-    let all = row.nodes_s.values().fold(0.0, |sum, s| sum + s);
+    let all = measured.nodes_s.values().fold(0.0, |sum, s| sum + s);
     let of_profile = |(part, launch_s, took): (Part, f64, f64)| Equation {
-        ln_measured: (took * seconds / all).ln(),
+        ln_measured: (took * measured.seconds / all).ln(),
         predicted: vec![part, launch(launch_s)],
         share: Some((took / all).min(1.0)),
+        differences: Vec::new(),
     };
-    Ok(Case {
-        graph: row.graph.clone(),
+    Comparison {
+        graph: described.hash.to_string(),
         network: described.name.clone(),
         profile: profile.into_values().map(of_profile).collect(),
-        whole: Equation { ln_measured: seconds.ln(), predicted, share: None },
-        spread: estimate.spread,
-    })
+        whole: Equation { ln_measured: measured.seconds.ln(), predicted, share: None, differences: Vec::new() },
+        spread: mean.spread,
+    }
 }
 
 fn refuse_contradictions(records: &Records) -> Result<()> {
@@ -277,8 +341,8 @@ fn refuse_contradictions(records: &Records) -> Result<()> {
 }
 
 /// The correction of a platform, and what it is worth.
-fn calibrated(platform: &str, cases: &[Case]) -> Result<(PlatformScale, PlatformReport)> {
-    let factors = fit::fit(cases.iter().flat_map(Case::equations));
+fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Result<(PlatformScale, PlatformReport)> {
+    let factors = fit::fit(cases.iter().flat_map(Comparison::equations));
     let too_far = |ln: f64| !ln.is_finite() || ln.abs() > BEYOND_BELIEF.ln();
     // The factors are shrunk; what they were fitted to is not.
     let off =
@@ -311,6 +375,7 @@ fn calibrated(platform: &str, cases: &[Case]) -> Result<(PlatformScale, Platform
     let scale = PlatformScale {
         ln_scale: factors.platform,
         kinds: factors.levels,
+        relatives: relatives.iter().cloned().zip(factors.relatives).filter(|(_, own)| own.weight != 0.0).collect(),
         records: cases.len(),
         graphs: graphs.len(),
         scores,
@@ -319,7 +384,7 @@ fn calibrated(platform: &str, cases: &[Case]) -> Result<(PlatformScale, Platform
 }
 
 /// ln(measured / predicted) of each case by factors that were fitted without its network; `None` if there is only one.
-fn cross_validate(cases: &[Case], networks: &[&str]) -> Option<Vec<f64>> {
+fn cross_validate(cases: &[Comparison], networks: &[&str]) -> Option<Vec<f64>> {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for network in networks {
         let next = numbers.len();
@@ -343,12 +408,28 @@ fn cross_validate(cases: &[Case], networks: &[&str]) -> Option<Vec<f64>> {
 
 /// What is left out together: a network at two batch sizes is two plans of one name, which say the same. Where all have
 /// the same name, that says nothing, and graphs are told apart.
-fn networks(cases: &[Case]) -> Vec<&str> {
+fn networks(cases: &[Comparison]) -> Vec<&str> {
     let one_name = cases.iter().all(|c| c.network == cases[0].network);
     cases.iter().map(|c| if one_name { c.graph.as_str() } else { c.network.as_str() }).collect()
 }
 
-impl Case {
+/// The correction of one platform.
+#[derive(Debug, Clone)]
+pub struct Fit(Factors);
+
+impl Fit {
+    /// What calibration to these records of one platform gives; nothing for none.
+    pub fn to<'a>(records: impl IntoIterator<Item = &'a Comparison>) -> Self {
+        Fit(fit::fit(records.into_iter().flat_map(Comparison::equations)))
+    }
+
+    /// ln of the corrected seconds of a record of the platform.
+    pub fn ln_predicted(&self, record: &Comparison) -> f64 {
+        self.0.ln_predicted(&record.whole)
+    }
+}
+
+impl Comparison {
     fn equations(&self) -> impl Iterator<Item = &Equation> {
         std::iter::once(&self.whole).chain(&self.profile)
     }

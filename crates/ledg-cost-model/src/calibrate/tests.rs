@@ -3,8 +3,8 @@
 use ledg_graph::{Attrs, DType, Graph, GraphBuilder, Limits, OpType};
 
 use super::*;
-use crate::HardwareRegistry;
 use crate::records::Outcome;
+use crate::{Estimate, HardwareRegistry, PredictOptions};
 
 fn graph(channels: u64) -> Arc<Graph> {
     let mut b = GraphBuilder::new(format!("conv {channels}"));
@@ -57,7 +57,8 @@ fn ten_records_set_the_level_and_the_interval_of_their_platform_alone() {
     let calibrated = model.calibrate(&records(&model, &t4, 12, 1.7, 0.02)).unwrap();
     let held_out = graph(200);
     let (before, after) = (predict(&model, &held_out, &t4), predict(&calibrated, &held_out, &t4));
-    assert!((after.latency_s / before.latency_s - 1.7).abs() < 0.05, "{}", after.latency_s / before.latency_s);
+    // Three times as wide as the widest record: the fit may take the noise for a likeness to another platform, of a few percent.
+    assert!((after.latency_s / before.latency_s - 1.7).abs() < 0.08, "{}", after.latency_s / before.latency_s);
     let width = |e: &Estimate| (e.hi_s / e.lo_s).ln();
     assert!(after.calibrated && width(&after) < width(&before) / 2.0, "records that agree give a narrow interval");
     assert_eq!(predict(&calibrated, &held_out, &other), predict(&model, &held_out, &other));
@@ -194,4 +195,114 @@ fn one_network_cannot_be_cross_validated() {
     let (_, report) = model.calibrate_with_report(&records(&model, &t4, 1, 2.0, 0.0)).unwrap();
     let report = &report.platforms[&t4.to_string()];
     assert!(report.after.is_none() && (report.before.mape - 0.5).abs() < 1e-6, "{report:?}");
+}
+
+/// A network of convolutions and softmaxes, as many as bits of `i` say.
+fn varied(i: u64) -> Arc<Graph> {
+    let mut b = GraphBuilder::new(format!("varied {i}"));
+    let (side, mut channels) = (8 << (i % 4), 3);
+    let mut x = b.input("x", DType::F32, &[4, channels, side, side]);
+    for k in 0..2 + i % 5 {
+        let wide = 16 << ((i + k) % 4);
+        let w = b.weight(format!("w{k}"), DType::F32, &[wide, channels, 1, 1]);
+        let y = b.activation(format!("y{k}"), DType::F32, Some(&[4, wide, side, side]));
+        b.node(format!("conv{k}"), OpType::onnx("Conv"), Attrs::new(), &[Some(x), Some(w)], &[y]);
+        (x, channels) = (y, wide);
+        if (i >> k) & 1 == 1 {
+            let z = b.activation(format!("z{k}"), DType::F32, Some(&[4, wide, side, side]));
+            b.node(format!("softmax{k}"), OpType::onnx("Softmax"), Attrs::new(), &[Some(x)], &[z]);
+            x = z;
+        }
+    }
+    b.output(x);
+    Arc::new(b.finish().unwrap())
+}
+
+/// Records of a platform that takes `factor` times what the model says of another.
+fn records_like(model: &CostModel, on: &Arc<Platform>, other: &Platform, n: u64, factor: f64) -> Records {
+    let mut records = Records::new();
+    for i in 0..n {
+        let graph = varied(i);
+        let seconds = factor * predict(model, &graph, other).latency_s;
+        records.push(&graph, on, 4, Outcome::Runs(vec![seconds])).unwrap();
+    }
+    records
+}
+
+#[test]
+fn a_platform_that_is_like_a_measured_one_is_found_and_kept() {
+    let model = CostModel::default_model().unwrap();
+    let (new, like) = (platform("l4:fp32"), platform("gold_6226:fp32/nchw/eager/pt1.8.1"));
+    let held_out: Vec<Arc<Graph>> = (40..60).map(varied).collect();
+    let error = |model: &CostModel, factor: f64| {
+        let of = |graph: &Arc<Graph>| {
+            let truth = factor * predict(&CostModel::default_model().unwrap(), graph, &like).latency_s;
+            (predict(model, graph, &new).latency_s / truth).ln().abs()
+        };
+        held_out.iter().map(of).sum::<f64>() / held_out.len() as f64
+    };
+    let (calibrated, report) = model.calibrate_with_report(&records_like(&model, &new, &like, 30, 1.3)).unwrap();
+    let level: Vec<f64> = held_out
+        .iter()
+        .map(|g| (1.3 * predict(&model, g, &like).latency_s / predict(&model, g, &new).latency_s).ln())
+        .collect();
+    let mean = level.iter().sum::<f64>() / level.len() as f64;
+    let best_constant = level.iter().map(|x| (x - mean).abs()).sum::<f64>() / level.len() as f64;
+    let found = error(&calibrated, 1.3);
+    assert!(found < best_constant / 2.0, "{found}, by the best constant {best_constant}");
+    let report = &report.platforms[&new.to_string()];
+    assert!(report.after.unwrap().mape < report.before.mape / 2.0, "{report:?}");
+    // Its file keeps what it rests on, and what it rests on has to be there.
+    let templates = || ledg_template::TemplateSet::builtin().unwrap();
+    let bytes = calibrated.to_bytes().unwrap();
+    let loaded = CostModel::from_bytes(&bytes, "m", templates()).unwrap();
+    assert_eq!(predict(&loaded, &held_out[0], &new), predict(&calibrated, &held_out[0], &new));
+    let mut calibration = calibrated.calibration().unwrap().clone();
+    let own = calibration.platforms.get_mut(&new.to_string()).unwrap();
+    let any = own.relatives.values().next().copied().unwrap();
+    own.relatives.insert("nobody:fp32".into(), any);
+    let bytes = model.with_calibration(calibration).to_bytes().unwrap();
+    let error = CostModel::from_bytes(&bytes, "m", templates()).err().unwrap().to_string();
+    assert!(error.contains("rests on `nobody:fp32`, which training did not measure"), "{error}");
+}
+
+#[test]
+fn sessions_and_nodes_know_the_relatives() {
+    let model = CostModel::default_model().unwrap();
+    let (new, like) = (platform("l4:fp32"), platform("gold_6226:fp32/nchw/eager/pt1.8.1"));
+    let calibrated = Arc::new(model.calibrate(&records_like(&model, &new, &like, 12, 1.0)).unwrap());
+    assert!(!calibrated.calibration().unwrap().platforms[&new.to_string()].relatives.is_empty());
+    let graph = varied(70);
+    let single = Arc::new(graph.rescale_batch(1).unwrap());
+    let on = [((*new).clone(), 4), ((*like).clone(), 4)];
+    let mut session = crate::Session::new(Arc::clone(&calibrated), &single, &on, PredictOptions::default()).unwrap();
+    let asked = session.predict(&[]).unwrap();
+    for (estimate, on) in asked.iter().zip([&new, &like]) {
+        assert!((estimate.latency_s / predict(&calibrated, &graph, on).latency_s - 1.0).abs() < 1e-9);
+    }
+    // A platform without records, and the nodes of one with: they add up, and nothing else changed.
+    assert_eq!(predict(&calibrated, &graph, &like), predict(&model, &graph, &like));
+    let sum: f64 = nodes(&calibrated, &graph, &new).values().sum();
+    assert!((sum / predict(&calibrated, &graph, &new).latency_s - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn evaluations_fit_what_a_calibration_fits() {
+    let model = CostModel::default_model().unwrap();
+    let (new, like) = (platform("l4:fp32"), platform("t4:fp32"));
+    let records = records_like(&model, &new, &like, 8, 2.0);
+    let compared: Vec<Comparison> = records
+        .rows()
+        .iter()
+        .flat_map(|row| {
+            let graph = model.prepare(records.graph(&row.graph).unwrap()).unwrap();
+            model.compare(&graph, &[((*new).clone(), 4, row.latency_s().unwrap())]).unwrap()
+        })
+        .collect();
+    let fit = Fit::to(&compared);
+    let calibrated = model.calibrate(&records).unwrap();
+    for (row, comparison) in records.rows().iter().zip(&compared) {
+        let says = predict(&calibrated, records.graph(&row.graph).unwrap(), &new).latency_s.ln();
+        assert!((says - fit.ln_predicted(comparison)).abs() < 1e-9, "{says} {}", fit.ln_predicted(comparison));
+    }
 }

@@ -212,7 +212,7 @@ impl Session {
     /// `None` for what needs a full query.
     fn estimate(&mut self, draft: &Draft) -> Result<Option<Vec<Estimate>>> {
         let Session { model, graph, names, targets, options, base, work, unknown } = self;
-        // A calibration tells kinds of nodes apart, which a standing graph does not keep.
+        // A calibration tells kinds of nodes apart and asks for other platforms, which a standing graph does not keep.
         let is_whole = options.per_node || model.calibration().is_some();
         let Some(base) = base.as_mut().filter(|_| !is_whole) else { return Ok(None) };
         let Some(edited) = Edited::new(graph, names, base, draft, model.describer().templates()) else {
@@ -250,7 +250,7 @@ impl Session {
                 batch: targets.batches[i] as f64,
                 nodes: &[],
             };
-            estimates.push(model.estimate(costed, &answers, raw, options)?);
+            estimates.push(model.estimate(costed, &answers, raw, (options, 0.0))?);
             work.answer.ln_s = answers.ln_s;
         }
         Ok(Some(estimates))

@@ -1,12 +1,13 @@
 //! Unseen chips with a few of their records: what calibration makes of the model, and of the baselines with the same
 //! records.
 //!
-//! For each platform of a chip `n` records are drawn; the level that `ledg`'s calibration fits to them is added to every
-//! prediction, and the error is that on the platform's other records. Every method gets the same draws.
+//! For each platform of a chip `n` records are drawn. The model is calibrated to them as `CostModel::calibrate` does it; to what
+//! other methods predict, the level is added that the same fit gives where there is nothing but a level. The error is that
+//! on the platform's other records. Every method gets the same draws.
 
 use std::collections::BTreeMap;
 
-use ledg_cost_model::calibrated_level;
+use ledg_cost_model::{Comparison, Fit, calibrated_level};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
@@ -19,6 +20,31 @@ pub const RECORDS: [usize; 4] = [0, 3, 10, 30];
 /// Draws of each number of records.
 pub const DRAWS: u64 = 20;
 
+/// What one member of a method says of the held-out records, in their order.
+enum Member<'a> {
+    /// ln seconds, to which a level can be added.
+    Level(&'a [f64]),
+    /// Records against predictions, to which all can be fitted that a calibration knows of.
+    Compared(&'a [Comparison]),
+}
+
+impl Member<'_> {
+    /// ln seconds of the records at the places `rest`, calibrated to those at `some`.
+    fn calibrated(&self, held_out: &[EnsemblePrediction], some: &[usize], rest: &[usize]) -> Vec<f64> {
+        match self {
+            Member::Level(ln) => {
+                let off: Vec<f64> = some.iter().map(|&i| held_out[i].ln_measured - ln[i]).collect();
+                let level = calibrated_level(&off);
+                rest.iter().map(|&i| ln[i] + level).collect()
+            }
+            Member::Compared(all) => {
+                let fit = Fit::to(some.iter().map(|&i| &all[i]));
+                rest.iter().map(|&i| fit.ln_predicted(&all[i])).collect()
+            }
+        }
+    }
+}
+
 /// Errors by unseen chip, method and number of records.
 pub struct FewShot {
     /// Names of the methods, the model first.
@@ -30,26 +56,32 @@ pub struct FewShot {
 }
 
 impl FewShot {
-    /// From what the methods predict for the held-out records.
-    pub fn new(data: &Dataset, held_out: &[EnsemblePrediction], methods: &[Method]) -> Self {
+    /// From what the methods predict for the held-out records; `compared` has those of the first method against its members,
+    /// for a calibration that knows of more than a level. Where it is empty, the first method gets a level like the others.
+    pub fn new(
+        data: &Dataset,
+        held_out: &[EnsemblePrediction],
+        methods: &[Method],
+        compared: &[Vec<Comparison>],
+    ) -> Self {
         let mut devices: BTreeMap<&str, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
         for (place, p) in held_out.iter().enumerate() {
             let platform = data.records[p.record].platform;
             let device = data.platforms[platform].device.as_str();
             devices.entry(device).or_default().entry(platform).or_default().push(place);
         }
-        let errors = |platforms: &BTreeMap<usize, Vec<usize>>, member: &[f64], n: usize| {
+        let errors = |platforms: &BTreeMap<usize, Vec<usize>>, member: &Member, n: usize| {
             // Without records there is nothing to draw.
             let draws = if n == 0 { 1 } else { DRAWS };
             let each = (0..draws).map(|draw| {
                 let (mut sum, mut count) = (0.0, 0usize);
                 for (&platform, places) in platforms {
-                    let ln_ratio = |i: usize| held_out[places[i]].ln_measured - member[places[i]];
                     let drawn = drawn(places.len(), n, platform, draw);
-                    let level = calibrated_level(&drawn.iter().map(|&i| ln_ratio(i)).collect::<Vec<_>>());
-                    let rest = (0..places.len()).filter(|i| drawn.binary_search(i).is_err());
-                    for i in rest {
-                        sum += ((level - ln_ratio(i)).exp() - 1.0).abs();
+                    let some: Vec<usize> = drawn.iter().map(|&i| places[i]).collect();
+                    let rest: Vec<usize> =
+                        (0..places.len()).filter(|i| drawn.binary_search(i).is_err()).map(|i| places[i]).collect();
+                    for (&i, ln) in rest.iter().zip(member.calibrated(held_out, &some, &rest)) {
+                        sum += ((ln - held_out[i].ln_measured).exp() - 1.0).abs();
                         count += 1;
                     }
                 }
@@ -58,11 +90,15 @@ impl FewShot {
             each.sum::<f64>() / draws as f64
         };
         let of_device = |platforms: &BTreeMap<usize, Vec<usize>>| {
-            let of_method = |method: &Method| {
-                let with = |n: usize| method.members.iter().map(|m| errors(platforms, m, n)).collect();
+            let of_method = |(place, method): (usize, &Method)| {
+                let members: Vec<Member> = match place {
+                    0 if !compared.is_empty() => compared.iter().map(|own| Member::Compared(own)).collect(),
+                    _ => method.members.iter().map(|ln| Member::Level(ln)).collect(),
+                };
+                let with = |n: usize| members.iter().map(|m| errors(platforms, m, n)).collect();
                 RECORDS.map(with).to_vec()
             };
-            methods.iter().map(of_method).collect()
+            methods.iter().enumerate().map(of_method).collect()
         };
         FewShot {
             methods: methods.iter().map(|m| m.name.clone()).collect(),
@@ -104,6 +140,9 @@ fn drawn(of: usize, n: usize, platform: usize, draw: u64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use ledg_cost_model::template::hardware::HardwareRegistry;
+    use ledg_cost_model::{CostModel, Platform, PredictOptions};
+
     use super::*;
     use crate::data::synthetic;
 
@@ -122,7 +161,7 @@ mod tests {
             held_out.iter().enumerate().map(|(i, p)| p.ln_measured - 2f64.ln() + sign(i)).collect()
         };
         let methods = [off(0.0), off(0.3)].map(|member| Method { name: "m".into(), members: vec![member] });
-        let few = FewShot::new(&data, &held_out, &methods);
+        let few = FewShot::new(&data, &held_out, &methods, &[]);
         assert_eq!(few.devices, [("rtx3090".to_owned(), 12), ("rtx4090".to_owned(), 12)]);
         assert!((few.of(0, 0, 0)[0] - 50.0).abs() < 1e-9, "half of the time is an error of 50 %");
         // Ten records leave a few percent of the shrinkage.
@@ -131,5 +170,32 @@ mod tests {
         assert_eq!(few.over_devices(0, 0).len(), 1);
         assert_eq!(drawn(5, 30, 0, 0).len(), 4);
         assert_ne!(drawn(100, 3, 0, 0), drawn(100, 3, 0, 1));
+    }
+
+    /// A chip that is like another one that training measured: no level makes it so, a calibration does.
+    #[test]
+    fn a_chip_among_others_is_found_by_the_fit_of_the_product() {
+        let (data, model) = (synthetic::dataset(), CostModel::default_model().unwrap());
+        let registry = HardwareRegistry::builtin();
+        let like = registry.resolve("raspi4").unwrap();
+        let (mut held_out, mut compared, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+        for (record, r) in data.records.iter().enumerate() {
+            let on = registry.resolve(&data.platforms[r.platform].platform.name).unwrap();
+            let graph = model.prepare_described((*data.graphs[r.graph].graph).clone()).unwrap();
+            let predicted = |on: &Platform| {
+                model.predict(&graph, &[(on.clone(), r.batch)], &PredictOptions::default()).unwrap()[0].latency_s
+            };
+            let (own_s, seconds) = (predicted(&on), 1.5 * predicted(&like));
+            plain.push(own_s.ln());
+            compared.extend(model.compare(&graph, &[(on, r.batch, seconds)]).unwrap());
+            let (ln_predicted, ln_measured) = (own_s.ln(), seconds.ln());
+            held_out.push(EnsemblePrediction { record, fold: 0, ln_predicted, spread: 0.0, ln_measured });
+        }
+        let methods = [0, 1].map(|_| Method { name: "m".into(), members: vec![plain.clone()] });
+        let few = FewShot::new(&data, &held_out, &methods, &[compared]);
+        let (fitted, level) = (few.of(0, 0, 2)[0], few.of(0, 1, 2)[0]);
+        assert!(level > 5.0 && fitted < level / 2.0, "{fitted} by the fit, {level} by a level");
+        // Without records both are the prediction as it is.
+        assert!((few.of(0, 0, 0)[0] - few.of(0, 1, 0)[0]).abs() < 1e-4);
     }
 }

@@ -4,6 +4,7 @@
 //! **Invariant:** every figure comes from the `result.json` of finished runs or is computed here from the data; the table
 //! names the command that makes it.
 
+mod compared;
 mod few_shot;
 mod intervals;
 mod table;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use ledg_cost_model::Comparison;
 
 use crate::baselines::{self, Baseline, Question};
 use crate::config::Experiment;
@@ -82,6 +84,8 @@ pub struct Evaluation {
     pub variants: Vec<(Experiment, Vec<RunResult>)>,
     /// Another experiment that the intervals are calibrated on: its name, and how that was asked for on the command line.
     intervals: Option<(intervals::Other, String)>,
+    /// On unseen devices, the held-out records against the model of each seed.
+    compared: Vec<Vec<Comparison>>,
 }
 
 impl Evaluation {
@@ -123,9 +127,13 @@ impl Evaluation {
             baselines: Vec::new(),
             variants,
             intervals,
+            compared: Vec::new(),
         };
         if !evaluation.predictions.is_empty() {
             evaluation.baselines = evaluation.baselines()?;
+            if evaluation.unseen_devices() {
+                evaluation.compared = compared::all(&evaluation, runs)?;
+            }
         }
         Ok(evaluation)
     }
@@ -180,7 +188,7 @@ impl Evaluation {
         let methods = std::iter::once(self.model())
             .chain(self.baselines.iter().map(|m| Method { name: m.name.clone(), members: m.members.clone() }));
         (self.unseen_devices() && !self.predictions.is_empty())
-            .then(|| FewShot::new(&self.data, &self.predictions, &methods.collect::<Vec<_>>()))
+            .then(|| FewShot::new(&self.data, &self.predictions, &methods.collect::<Vec<_>>(), &self.compared))
     }
 
     /// How often intervals hold, at each of the nominal coverages; nothing where there is nothing to calibrate them on.
