@@ -131,7 +131,7 @@ pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
         share: None,
         differences: Vec::new(),
     };
-    fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>()).platform
+    fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>(), Form::Without).platform
 }
 
 impl Unknowns {
@@ -142,13 +142,25 @@ impl Unknowns {
     }
 }
 
+/// What is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Level, kinds and relatives.
+    WithRelatives,
+    /// Level and kinds.
+    Without,
+}
+
 /// The corrections that equations ask for; none for none.
-pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>) -> Factors {
+pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: Form) -> Factors {
     let equations: Vec<&Equation> = equations.into_iter().collect();
     // Totals alone do not tell sizes apart.
     let sized = equations.iter().any(|e| e.share.is_some());
     let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
-    let usual = usual(&equations);
+    let usual = match form {
+        Form::WithRelatives => usual(&equations),
+        Form::Without => Vec::new(),
+    };
     usual.iter().for_each(|_| {
         unknowns.add(RELATIVES_STD / (usual.len() as f64).sqrt());
     });
@@ -297,6 +309,10 @@ fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fit(equations: &[Equation]) -> Factors {
+        super::fit(equations, Form::WithRelatives)
+    }
 
     fn part(kind: &str, seconds: f64) -> Part {
         Part { kind: kind.into(), shape: [0.0; N_SHAPE], seconds }

@@ -7,7 +7,7 @@
 //! once. A calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
 //!
 //! What the calibration is worth is found by cross-validation over networks: each is predicted by factors that were fitted
-//! without it. Intervals of a calibrated platform come from these residuals where there are enough for the coverage asked
+//! without it. The same decides whether measured platforms are looked at. Intervals of a calibrated platform come from these residuals where there are enough for the coverage asked
 //! for; where there are not, the model's interval stays, moved with the prediction.
 //!
 //! **Invariant:** a calibration never changes the model it came from, and none from no records: the result then predicts
@@ -26,7 +26,7 @@ use ledg_template::hardware::Platform;
 use serde::{Deserialize, Serialize};
 
 pub use self::fit::{Correction, calibrated_level};
-use self::fit::{Equation, Factors, Part, correction};
+use self::fit::{Equation, Factors, Form, Part, correction};
 pub use self::kinds::LnSizes;
 use self::kinds::{Kind, LAUNCH, N_SHAPE};
 pub use self::relatives::Relative;
@@ -342,7 +342,8 @@ fn refuse_contradictions(records: &Records) -> Result<()> {
 
 /// The correction of a platform, and what it is worth.
 fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Result<(PlatformScale, PlatformReport)> {
-    let factors = fit::fit(cases.iter().flat_map(Comparison::equations));
+    let cases: Vec<&Comparison> = cases.iter().collect();
+    let Chosen { factors, held_out } = Chosen::for_records(&cases);
     let too_far = |ln: f64| !ln.is_finite() || ln.abs() > BEYOND_BELIEF.ln();
     // The factors are shrunk; what they were fitted to is not.
     let off =
@@ -354,8 +355,7 @@ fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Res
         );
         return Err(CostModelError::Record { origin: "(records)".into(), line: None, why });
     }
-    let networks = networks(cases);
-    let held_out = cross_validate(cases, &networks);
+    let networks = networks(&cases);
     let mut scores: BTreeMap<&str, f64> = BTreeMap::new();
     for ((case, network), off) in cases.iter().zip(&networks).zip(held_out.iter().flatten()) {
         let score = scores.entry(network).or_default();
@@ -383,8 +383,30 @@ fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Res
     Ok((scale, report))
 }
 
-/// ln(measured / predicted) of each case by factors that were fitted without its network; `None` if there is only one.
-fn cross_validate(cases: &[Comparison], networks: &[&str]) -> Option<Vec<f64>> {
+/// Factors, with or without relatives: whichever predicts networks better that it was not fitted to.
+struct Chosen {
+    factors: Factors,
+    /// ln(measured / predicted) of each record by factors of that form, fitted without its network; `None` if there is only
+    /// one network, which says nothing of relatives.
+    held_out: Option<Vec<f64>>,
+}
+
+impl Chosen {
+    fn for_records(records: &[&Comparison]) -> Self {
+        let networks = networks(records);
+        let error = |off: &Vec<f64>| off.iter().map(|off| off.abs()).sum::<f64>();
+        let with = cross_validate(records, &networks, Form::WithRelatives);
+        let without = cross_validate(records, &networks, Form::Without);
+        let (form, held_out) = match (with, without) {
+            (Some(with), Some(without)) if error(&with) < error(&without) => (Form::WithRelatives, Some(with)),
+            (_, without) => (Form::Without, without),
+        };
+        Chosen { factors: fit::fit(records.iter().flat_map(|r| r.equations()), form), held_out }
+    }
+}
+
+/// ln(measured / predicted) of each record by factors that were fitted without its network; `None` if there is only one.
+fn cross_validate(records: &[&Comparison], networks: &[&str], form: Form) -> Option<Vec<f64>> {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for network in networks {
         let next = numbers.len();
@@ -395,12 +417,12 @@ fn cross_validate(cases: &[Comparison], networks: &[&str]) -> Option<Vec<f64>> {
         return None;
     }
     let folds: Vec<usize> = networks.iter().map(|network| numbers[network] % n_folds).collect();
-    let mut off = vec![0.0; cases.len()];
+    let mut off = vec![0.0; records.len()];
     for left_out in 0..n_folds {
-        let others = cases.iter().zip(&folds).filter(|(_, fold)| **fold != left_out);
-        let factors = fit::fit(others.flat_map(|(case, _)| case.equations()));
-        for ((case, off), _) in cases.iter().zip(&mut off).zip(&folds).filter(|(_, fold)| **fold == left_out) {
-            *off = case.whole.ln_measured - factors.ln_predicted(&case.whole);
+        let others = records.iter().zip(&folds).filter(|(_, fold)| **fold != left_out);
+        let factors = fit::fit(others.flat_map(|(record, _)| record.equations()), form);
+        for ((record, off), _) in records.iter().zip(&mut off).zip(&folds).filter(|(_, fold)| **fold == left_out) {
+            *off = record.whole.ln_measured - factors.ln_predicted(&record.whole);
         }
     }
     Some(off)
@@ -408,7 +430,7 @@ fn cross_validate(cases: &[Comparison], networks: &[&str]) -> Option<Vec<f64>> {
 
 /// What is left out together: a network at two batch sizes is two plans of one name, which say the same. Where all have
 /// the same name, that says nothing, and graphs are told apart.
-fn networks(cases: &[Comparison]) -> Vec<&str> {
+fn networks<'a>(cases: &[&'a Comparison]) -> Vec<&'a str> {
     let one_name = cases.iter().all(|c| c.network == cases[0].network);
     cases.iter().map(|c| if one_name { c.graph.as_str() } else { c.network.as_str() }).collect()
 }
@@ -420,7 +442,7 @@ pub struct Fit(Factors);
 impl Fit {
     /// What calibration to these records of one platform gives; nothing for none.
     pub fn to<'a>(records: impl IntoIterator<Item = &'a Comparison>) -> Self {
-        Fit(fit::fit(records.into_iter().flat_map(Comparison::equations)))
+        Fit(Chosen::for_records(&records.into_iter().collect::<Vec<_>>()).factors)
     }
 
     /// ln of the corrected seconds of a record of the platform.

@@ -206,9 +206,9 @@ fn unseen_chips(out: &mut String, few: &FewShot) -> Result<()> {
     writeln!(
         out,
         "## Unseen chips, with few of their records or none\n\nMAPE %, over {} chips, each with all its configurations and \
-         batch sizes. Of each platform of a chip so many records are drawn, the level that calibration fits to them is added \
-         to every prediction, and the error is that on the other records; mean of {DRAWS} draws, the same for every method. \
-         *Other chips* are those of the same kind that ran the same network; where none did, those of any kind; where none \
+         batch sizes. Of each platform of a chip so many records are drawn, and the error is that on the other records; mean of \
+         {DRAWS} draws, the same for every method. ledg is calibrated to them as `ledg-cost calibrate` does it; to every prediction \
+         of another method the level is added that the same fit gives where there is a level alone. *Other chips* are those of the same kind that ran the same network; where none did, those of any kind; where none \
          at all did, the roofline stands in. ledg: mean ± sd of the seeds.\n",
         few.devices.len()
     )?;
