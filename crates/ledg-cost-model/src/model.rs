@@ -475,15 +475,12 @@ impl CostModel {
     ) -> Result<Estimate> {
         let Mean { ln_s: mean, spread } = Mean::of(&answers.ln_s);
         let calibrated = self.calibration().and_then(|c| c.of(&platform.name));
-        let by_kind = match (&answers.classes, calibrated.filter(|c| !c.kinds.is_empty())) {
-            (Some(costs), Some(scale)) => Some(graph.by_kind(costs, scale)),
+        let by_kind = match (&answers.classes, calibrated.filter(|c| c.tells_kinds_apart())) {
+            (Some(costs), Some(scale)) => Some(graph.by_kind(&mean_costs(costs, mean.exp(), graph.counts), scale)),
             _ => None,
         };
         let costs = by_kind.as_ref().or(answers.classes.as_ref());
-        let shift = match (&by_kind, &answers.classes) {
-            (Some(corrected), Some(costs)) => (graph.total_s(corrected) / graph.total_s(costs)).ln(),
-            _ => 0.0,
-        };
+        let shift = by_kind.as_ref().map_or(0.0, |corrected| graph.total_s(corrected).ln() - mean);
         let mean = mean + shift + added + calibrated.map_or(0.0, |c| c.ln_scale);
         let latency_s = mean.exp();
         if !latency_s.is_finite() {

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
+use ledg_predictor::PlatformRates;
 use ledg_template::NodeDescription;
+use serde::{Deserialize, Serialize};
 
 /// Words of an operation that name a kind: `Pack windows`.
 const WORDS: usize = 2;
@@ -23,6 +25,8 @@ pub type LnSizes = [f64; N_SHAPE];
 /// What is usual, in ln.
 const USUAL_CONTRACTION: LnSizes = [5.0, 5.0, 5.5, 10.5, 1.0, 0.0];
 const USUAL_OTHER: LnSizes = [11.5, 5.0, 3.0, 0.0, 0.0, 0.0];
+/// What starting an operator takes at the least.
+const SHORTEST_LAUNCH_S: f64 = 1e-8;
 /// Sizes further from the usual one, in ln, say no more.
 const FARTHEST: f64 = 6.0;
 
@@ -33,6 +37,33 @@ pub(crate) struct Kind {
     pub name: Arc<str>,
     /// That of one sample.
     shape: LnSizes,
+    /// Floating-point operations of one sample.
+    flops: f64,
+    /// Elements read and written of one sample, and weights read.
+    elems: [f64; 2],
+}
+
+/// Rates of a platform's roofline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roofline {
+    /// FLOP/s.
+    pub flops_s: f64,
+    /// Elements/s.
+    pub elems_s: f64,
+    /// Seconds that starting an operator takes.
+    pub launch_s: f64,
+}
+
+impl Roofline {
+    /// That of a platform.
+    pub(super) fn of(rates: &PlatformRates) -> Self {
+        Roofline {
+            flops_s: rates.matmul_flops,
+            elems_s: rates.bandwidth_bytes_s / rates.bytes_per_element,
+            launch_s: rates.launch_s,
+        }
+    }
 }
 
 impl Kind {
@@ -54,7 +85,18 @@ impl Kind {
             true => ([dims.m, dims.n, dims.k, node.magnitudes.weight_elems, window[0], window[1]], USUAL_CONTRACTION),
             false => ([moved, dims.inner, dims.axis_len, 1.0, window[0], window[1]], USUAL_OTHER),
         };
-        Kind { name: name.into(), shape: std::array::from_fn(|i| sizes[i].max(1.0).ln() - usual[i]) }
+        Kind {
+            name: name.into(),
+            shape: std::array::from_fn(|i| sizes[i].max(1.0).ln() - usual[i]),
+            flops: node.magnitudes.flops,
+            elems: [moved, node.magnitudes.weight_elems],
+        }
+    }
+
+    /// Seconds of a node at a batch by a roofline, its parts added up: never zero.
+    pub fn roofline_s(&self, batch: f64, rates: &Roofline) -> f64 {
+        let elems = self.elems[0] * batch + self.elems[1];
+        self.flops * batch / rates.flops_s + elems / rates.elems_s + rates.launch_s.max(SHORTEST_LAUNCH_S)
     }
 
     /// The shape at a batch, within bounds.
@@ -85,9 +127,12 @@ mod tests {
 
     #[test]
     fn sizes_follow_the_batch_within_bounds() {
-        let kind = Kind { name: "Act Relu".into(), shape: [1.0, 2.0, 0.0, 0.0, 0.0, 0.0] };
+        let shape = [1.0, 2.0, 0.0, 0.0, 0.0, 0.0];
+        let kind = Kind { name: "Act Relu".into(), shape, flops: 1e9, elems: [1e8, 2e8] };
         let [rows, columns, ..] = kind.shape(4.0);
         assert!((rows - (1.0 + 4.0f64.ln())).abs() < 1e-12 && columns == 2.0);
         assert_eq!(kind.shape(1e9)[0], FARTHEST);
+        let rates = Roofline { flops_s: 1e10, elems_s: 1e9, launch_s: 1e-3 };
+        assert!((kind.roofline_s(3.0, &rates) - (0.3 + 0.5 + 1e-3)).abs() < 1e-12);
     }
 }

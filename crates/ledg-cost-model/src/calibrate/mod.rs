@@ -3,8 +3,9 @@
 //! For every platform with records, factors are fitted that bring predicted seconds to measured ones: one for the platform,
 //! and one for each kind and shape of operator (see [`kinds`]) on top of it; and how much it is like each platform that training
 //! measured, by what the model predicts for those (see [`relatives`]). All are shrunk towards no correction, so that few
-//! records move only what they speak of (see [`fit`]). Records that also say how long each node took tell kinds apart at
-//! once. A calibration speaks of one platform (a device and how it runs graphs); other platforms keep their predictions.
+//! records move only what they speak of (see [`fit`]). Where enough records also say how long each node took, that takes the
+//! place of all of it: nodes are told from those nodes (see [`nodes`]). A calibration speaks of one platform (a device and how it
+//! runs graphs); other platforms keep their predictions.
 //!
 //! What the calibration is worth is found by cross-validation over networks: each is predicted by factors that were fitted
 //! without it. The same decides whether measured platforms are looked at. Intervals of a calibrated platform come from these residuals where there are enough for the coverage asked
@@ -15,6 +16,7 @@
 
 mod fit;
 pub(crate) mod kinds;
+mod nodes;
 mod relatives;
 mod report;
 
@@ -27,8 +29,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fit::{Correction, calibrated_level};
 use self::fit::{Equation, Factors, Form, Part, correction};
-pub use self::kinds::LnSizes;
 use self::kinds::{Kind, LAUNCH, N_SHAPE};
+pub use self::kinds::{LnSizes, Roofline};
+pub use self::nodes::NodeTimes;
+use self::nodes::Timed;
 pub use self::relatives::Relative;
 pub(crate) use self::relatives::{Relatives, SharedRelatives};
 pub use self::report::{CalibrationReport, Errors, PlatformReport};
@@ -44,6 +48,8 @@ const CONTRADICTION: f64 = 1.5;
 const BEYOND_BELIEF: f64 = 1e3;
 /// Queries asked together.
 const TOGETHER: usize = 256;
+/// Profiled networks from which their nodes' times are carried over to others' nodes; fewer say how kinds differ.
+const PROFILED: usize = 3;
 /// Parts that networks are divided into for cross-validation; fewer networks are left out one by one.
 const FOLDS: usize = 20;
 
@@ -68,6 +74,9 @@ pub struct PlatformScale {
     /// What platforms that training measured add, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub relatives: BTreeMap<String, Relative>,
+    /// What profiled nodes took, in place of what the model says of nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodeTimes>,
     /// Records it was fitted to.
     pub records: usize,
     /// Distinct graphs among them.
@@ -83,6 +92,7 @@ impl Calibration {
             let sound = believable(&p.ln_scale)
                 && p.kinds.values().all(|c| believable(&c.ln) && c.per_ln.iter().all(believable))
                 && p.relatives.values().all(|r| believable(&r.weight) && r.usual.is_finite())
+                && p.nodes.as_ref().is_none_or(NodeTimes::is_sound)
                 && p.scores.scores.iter().all(|s| s.is_finite() && *s >= 0.0)
                 && p.scores.scores.is_sorted()
                 && p.scores.scores.len() <= p.scores.n
@@ -103,8 +113,21 @@ impl Calibration {
 impl PlatformScale {
     /// What a node of that kind takes at a batch if it was estimated to take `cost`, but for `ln_scale`.
     pub(crate) fn of_kind(&self, kind: &Kind, batch: f64, cost: &NodeCost) -> NodeCost {
+        if let Some(nodes) = &self.nodes {
+            let predicted_s = cost.total_s();
+            let seconds = nodes.seconds(kind, batch);
+            return match predicted_s > 0.0 {
+                true => cost.scaled(seconds / predicted_s),
+                false => NodeCost { compute_s: seconds, ..NodeCost::ZERO },
+            };
+        }
         let launch_s = cost.launch_s * correction(&self.kinds, LAUNCH, &[0.0; N_SHAPE]).exp();
         NodeCost { launch_s, ..cost.scaled(correction(&self.kinds, &kind.name, &kind.shape(batch)).exp()) }
+    }
+
+    /// Whether anything is said of kinds of nodes.
+    pub(crate) fn tells_kinds_apart(&self) -> bool {
+        self.nodes.is_some() || !self.kinds.is_empty()
     }
 
     /// The half-width by the platform's own records, if there are enough of them for that coverage.
@@ -125,6 +148,9 @@ pub struct Comparison {
     whole: Equation,
     /// By kind of operator, if its nodes were measured.
     profile: Vec<Equation>,
+    /// The nodes by kind and shape, those that were timed apart from those that were not.
+    nodes: Vec<Timed>,
+    roofline: Roofline,
     spread: f64,
 }
 
@@ -240,13 +266,14 @@ impl CostModel {
         let relatives = self.relatives()?;
         let others: Vec<usize> = (0..relatives.names.len()).collect();
         let mut cases = Vec::with_capacity(on.len());
-        for ((measured, &(_, batch)), answers) in on.iter().zip(&queries).zip(&answers) {
+        for (((measured, &(_, batch)), answers), raw) in on.iter().zip(&queries).zip(&answers).zip(&targets.raw) {
             let mean = Mean::of(&answers.ln_s);
             if !mean.ln_s.is_finite() {
                 return Err(CostModelError::NotFinite { graph: graph.described().name.clone() });
             }
             let ln_s = relatives.ln_s(self, graph.rows(), &others, batch)?;
-            let mut case = case(measured, batch, graph, &node_kinds, (answers, &mean));
+            let roofline = Roofline::of(&raw.rates);
+            let mut case = case(measured, batch, graph, &node_kinds, (answers, &mean, roofline));
             case.whole.differences = ln_s.iter().map(|on| on - mean.ln_s).collect();
             cases.push(case);
         }
@@ -269,7 +296,7 @@ fn case(
     batch: f64,
     graph: &PreparedGraph,
     node_kinds: &[Kind],
-    (answers, mean): (&Answers, &Mean),
+    (answers, mean, roofline): (&Answers, &Mean, Roofline),
 ) -> Comparison {
     let described = graph.described();
     let rows = graph.rows();
@@ -279,6 +306,7 @@ fn case(
     // By kind and shape, of all nodes and of those that were measured.
     let mut parts: BTreeMap<(&str, [u64; N_SHAPE]), Part> = BTreeMap::new();
     let mut profile: BTreeMap<(&str, [u64; N_SHAPE]), (Part, f64, f64)> = BTreeMap::new();
+    let mut nodes: BTreeMap<(&str, [u64; N_SHAPE], bool), Timed> = BTreeMap::new();
     let mut launches_s = 0.0;
     let of_nodes = node_kinds.iter().zip(&described.origins).zip(rows.class_of());
     for ((kind, names), &class) in of_nodes.filter(|_| !costs.is_empty()) {
@@ -291,6 +319,9 @@ fn case(
         launches_s += cost.launch_s;
         let times = names.iter().filter_map(|name| measured.nodes_s.get(name));
         let took = times.fold(0.0, |sum, s| sum + s);
+        let timed = nodes.entry((key.0, key.1, took > 0.0)).or_insert_with(|| Timed::none(&kind.name, shape));
+        timed.roofline_s += kind.roofline_s(batch, &roofline);
+        timed.measured_s += took;
         if took > 0.0 {
             let (part, launch_s, measured_s) = profile.entry(key).or_insert((none, 0.0, 0.0));
             part.seconds += body_s;
@@ -310,10 +341,16 @@ fn case(
         share: Some((took / all).min(1.0)),
         differences: Vec::new(),
     };
+    for timed in nodes.values_mut() {
+        timed.share = timed.measured_s / all;
+        timed.measured_s *= measured.seconds / all;
+    }
     Comparison {
         graph: described.hash.to_string(),
         network: described.name.clone(),
         profile: profile.into_values().map(of_profile).collect(),
+        nodes: nodes.into_values().collect(),
+        roofline,
         whole: Equation { ln_measured: measured.seconds.ln(), predicted, share: None, differences: Vec::new() },
         spread: mean.spread,
     }
@@ -343,44 +380,102 @@ fn refuse_contradictions(records: &Records) -> Result<()> {
 /// The correction of a platform, and what it is worth.
 fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Result<(PlatformScale, PlatformReport)> {
     let cases: Vec<&Comparison> = cases.iter().collect();
-    let Chosen { factors, held_out } = Chosen::for_records(&cases);
+    let before: Vec<f64> =
+        cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole)).collect();
+    let networks = networks(&cases);
+    let fitted = match profiled(&cases) >= PROFILED {
+        true => by_nodes(&cases, &networks),
+        false => by_factors(&cases, relatives),
+    };
     let too_far = |ln: f64| !ln.is_finite() || ln.abs() > BEYOND_BELIEF.ln();
     // The factors are shrunk; what they were fitted to is not.
-    let off =
-        fit::median(cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole)).collect());
-    if too_far(off) || too_far(factors.platform) || factors.levels.values().any(|c| too_far(c.ln)) {
+    let off = fit::median(before.clone());
+    if too_far(off) || too_far(fitted.ln_scale) || fitted.kinds.values().any(|c| too_far(c.ln)) {
         let why = format!(
             "on {platform} the records are {:.3e} times what is predicted: they are of other graphs, or not in seconds",
             off.exp()
         );
         return Err(CostModelError::Record { origin: "(records)".into(), line: None, why });
     }
-    let networks = networks(&cases);
     let mut scores: BTreeMap<&str, f64> = BTreeMap::new();
-    for ((case, network), off) in cases.iter().zip(&networks).zip(held_out.iter().flatten()) {
+    for ((case, network), off) in cases.iter().zip(&networks).zip(fitted.held_out.iter().flatten()) {
         let score = scores.entry(network).or_default();
         *score = score.max(off.abs() / scale(case.spread));
     }
     let graphs: BTreeSet<&str> = cases.iter().map(|c| c.graph.as_str()).collect();
-    let before = cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole));
     let report = PlatformReport {
         records: cases.len(),
         graphs: graphs.len(),
-        profiled: cases.iter().filter(|c| !c.profile.is_empty()).count(),
+        profiled: profiled(&cases),
         networks: networks.iter().collect::<BTreeSet<_>>().len(),
         before: Errors::of(before),
-        after: held_out.map(Errors::of),
+        after: fitted.held_out.map(Errors::of),
     };
-    let scores = Conformal::new(scores.into_values().collect());
     let scale = PlatformScale {
+        ln_scale: fitted.ln_scale,
+        kinds: fitted.kinds,
+        relatives: fitted.relatives,
+        nodes: fitted.nodes,
+        records: cases.len(),
+        graphs: graphs.len(),
+        scores: Conformal::new(scores.into_values().collect()),
+    };
+    Ok((scale, report))
+}
+
+fn profiled(cases: &[&Comparison]) -> usize {
+    cases.iter().filter(|c| !c.profile.is_empty()).count()
+}
+
+/// A platform's corrections, and ln(measured / predicted) of each case by those that were fitted without its network; `None` if
+/// there is only one.
+struct Fitted {
+    ln_scale: f64,
+    kinds: BTreeMap<String, Correction>,
+    relatives: BTreeMap<String, Relative>,
+    nodes: Option<NodeTimes>,
+    held_out: Option<Vec<f64>>,
+}
+
+/// Corrections of what the model says, by kind and by the platform's relatives.
+fn by_factors(cases: &[&Comparison], relatives: &[String]) -> Fitted {
+    let Chosen { factors, held_out } = Chosen::for_records(cases);
+    Fitted {
         ln_scale: factors.platform,
         kinds: factors.levels,
         relatives: relatives.iter().cloned().zip(factors.relatives).filter(|(_, own)| own.weight != 0.0).collect(),
-        records: cases.len(),
-        graphs: graphs.len(),
-        scores,
-    };
-    Ok((scale, report))
+        nodes: None,
+        held_out,
+    }
+}
+
+/// What profiled nodes took, in place of what the model says of nodes. Profiles are in proportion to their networks' times, so
+/// their nodes' times need no level.
+fn by_nodes(cases: &[&Comparison], networks: &[&str]) -> Fitted {
+    // What is left out together is one profile.
+    let mut together: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (case, network) in networks.iter().enumerate() {
+        together.entry(network).or_default().push(case);
+    }
+    let profile = |own: &Vec<usize>| own.iter().flat_map(|&case| cases[case].nodes.clone()).collect();
+    let profiles: Vec<Vec<Timed>> = together.values().map(profile).collect();
+    let nodes::Fitted { times, left_out } = nodes::fit(&profiles, cases[0].roofline);
+    let mut off = vec![0.0; cases.len()];
+    for (own, left_out) in together.values().zip(&left_out) {
+        let mut left_out = left_out.iter();
+        for &case in own {
+            let nodes = cases[case].nodes.iter().zip(left_out.by_ref());
+            let predicted_s: f64 = nodes.map(|(timed, ln)| timed.roofline_s * ln.exp()).sum();
+            off[case] = cases[case].whole.ln_measured - predicted_s.ln();
+        }
+    }
+    Fitted {
+        ln_scale: 0.0,
+        kinds: BTreeMap::new(),
+        relatives: BTreeMap::new(),
+        nodes: Some(times),
+        held_out: (together.len() > 1).then_some(off),
+    }
 }
 
 /// Factors, with or without relatives: whichever predicts networks better that it was not fitted to.
