@@ -1,6 +1,14 @@
 //! The C ABI of ledg: `libledg.so`, `libledg.a` and `include/ledg.h`, which is generated from this crate
 //! (`cargo xtask header`).
 //!
+//! What follows is `examples/c/predict.c`; a test compiles it against the header and runs it. With the library installed
+//! (`cargo xtask install --prefix PREFIX`), `cc predict.c $(pkg-config --cflags --libs ledg)` builds it, with
+//! `PREFIX/lib/pkgconfig` in `PKG_CONFIG_PATH`.
+//!
+//! ```c
+#![doc = include_str!("../../../examples/c/predict.c")]
+//! ```
+//!
 //! # Safety
 //! What every entry point asks of its caller is written in the header's introduction (`cbindgen.toml`): handles are NULL or
 //! live and made by this library, pointers with lengths hold as many elements, a handle that is not `const` is used by one

@@ -1,5 +1,27 @@
 //! The command `ledg-cost`, callable: arguments, exit codes, and the printers that tests share with it.
 //!
+//! ```sh
+//! ledg-cost predict tests/fixtures/resnet18.onnx --hardware rtx3090 --hardware rtx4090 --batch 64
+//! ledg-cost compare tests/fixtures/resnet18.onnx --hardware t4:fp16,rtx4090 --batch 64
+//! ledg-cost explain tests/fixtures/resnet18.onnx --masks
+//! ```
+//!
+//! What a command line asks for, without running it:
+//!
+//! ```
+//! use clap::Parser;
+//! use ledg_cli::args::{Cli, Command, RowFormat};
+//!
+//! let line = "ledg-cost predict resnet18.onnx --hardware t4 --hardware rtx4090:amp --batch 64 --format json";
+//! let Command::Predict(asked) = Cli::try_parse_from(line.split(' '))?.command else { panic!("not `predict`") };
+//! assert_eq!(asked.hardware, ["t4", "rtx4090:amp"]);
+//! assert_eq!((asked.batch, asked.interval, asked.format), (Some(64), 0.9, RowFormat::Json));
+//!
+//! let wrong = Cli::try_parse_from(["ledg-cost", "predict", "resnet18.onnx"]).unwrap_err();
+//! assert_eq!(wrong.exit_code(), 2, "no hardware: {wrong}");
+//! # Ok::<(), clap::Error>(())
+//! ```
+//!
 //! **Invariant:** answers go to stdout, everything else to stderr; a reader that closes the pipe (`| head`) ends the
 //! command quietly; nothing but the façade `ledg-cost-model` is built upon.
 
@@ -50,7 +72,9 @@ impl Outcome {
     }
 }
 
-/// Runs the command with the process's arguments.
+/// Runs the command with the process's arguments, and says how it ended: 0 if all was answered, [`args::EXIT_FAILED`],
+/// [`args::EXIT_PARTLY`]. Does not return on a command line that is wrong: the process ends with 2 then, after what is wrong went
+/// to stderr.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut stdout = BufWriter::new(io::stdout().lock());

@@ -68,6 +68,40 @@ pub enum Settings {
 }
 
 /// Everything that determines the predictor's architecture.
+///
+/// ```
+/// use ledg_predictor::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
+///
+/// let mut config = PredictorConfig {
+///     d_model: 64,
+///     n_layers: 3,
+///     n_heads: 4,
+///     ffn_mult: 2,
+///     d_readout: 64,
+///     d_platform: 16,
+///     attention: Attention::Dgsa,
+///     readout: Readout::Sum,
+///     hardware: HardwareInputs::Both,
+///     numbers: true,
+///     sentences: true,
+///     correction_cap: 2.0,
+///     dropout: 0.1,
+///     feature_noise: 0.05,
+///     hardware_dropout: 0.5,
+///     rates: Rates::PowerLimit,
+///     settings: Settings::ByKind,
+///     sentence_dim: 384,
+///     n_features: 40,
+///     n_runtime: 8,
+///     n_sheet: 12,
+/// };
+/// config.validate()?;
+///
+/// config.n_heads = 5;
+/// let error = config.validate().unwrap_err().to_string();
+/// assert_eq!(error, "predictor config: `n_heads` is 5, must divide d_model 64");
+/// # Ok::<(), ledg_predictor::PredictorError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PredictorConfig {

@@ -5,6 +5,17 @@ use std::ops::Range;
 use ledg_graph::EdgeList;
 
 /// For each row its neighbours, each with how many nodes it stands for.
+///
+/// ```
+/// use ledg_predictor::WeightedEdges;
+///
+/// let mut edges = WeightedEdges::from_rows([vec![], vec![(0, 2.0)]]);
+/// assert_eq!(edges.with_self().row(1), (&[0, 1][..], &[2.0, 1.0][..]));
+///
+/// // A second graph's rows follow, their columns with them.
+/// edges.append(&WeightedEdges::from_rows([vec![(0, 1.0)]]));
+/// assert_eq!((edges.n_rows(), edges.row(2).0), (3, &[2][..]));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedEdges {
     offsets: Vec<u32>,

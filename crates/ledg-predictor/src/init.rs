@@ -10,6 +10,25 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Creates trainable variables on request and remembers them by name.
+///
+/// ```
+/// use candle_core::DType;
+/// use candle_nn::Init;
+/// use ledg_predictor::SeededInit;
+///
+/// let weight = |seed, names: &[&str]| -> candle_core::Result<Vec<f32>> {
+///     let init = SeededInit::new(seed);
+///     for name in names {
+///         init.builder(DType::F32).get_with_hints(4, name, Init::Uniform { lo: -1.0, up: 1.0 })?;
+///     }
+///     let (name, var) = init.vars().swap_remove(0); // in order of name
+///     assert_eq!(name, "a");
+///     var.to_vec1()
+/// };
+/// assert_eq!(weight(7, &["a"])?, weight(7, &["b", "a"])?);
+/// assert_ne!(weight(7, &["a"])?, weight(8, &["a"])?);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct SeededInit {
     seed: u64,

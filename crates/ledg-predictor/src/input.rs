@@ -62,6 +62,24 @@ impl PlatformInput {
     /// The platform as a device that was never measured is seen: its sentence and data sheet at the training set's mean,
     /// so that it acts through its rates and its runtime's settings alone. What was learned from a few chips' data sheets
     /// does not extend to others.
+    ///
+    /// ```
+    /// use ledg_predictor::{PlatformInput, PlatformRates};
+    ///
+    /// let rates = PlatformRates {
+    ///     matmul_flops: 65e12,
+    ///     vector_flops: 8e12,
+    ///     bandwidth_bytes_s: 3.2e11,
+    ///     cache_bytes: Some(4e6),
+    ///     units: Some(40.0),
+    ///     bytes_per_element: 2.0,
+    ///     launch_s: 5e-6,
+    /// };
+    /// let platform = PlatformInput { sentence: [0.3, -0.7].into(), runtime: vec![1.0], sheet: vec![2.5], rates };
+    /// let unknown = platform.without_identity();
+    /// assert_eq!((&unknown.sentence[..], &unknown.sheet[..]), (&[0.0, 0.0][..], &[0.0][..]));
+    /// assert_eq!((&unknown.runtime[..], unknown.rates), (&[1.0][..], rates));
+    /// ```
     pub fn without_identity(mut self) -> Self {
         self.sentence = vec![0.0; self.sentence.len()].into();
         self.sheet.fill(0.0);

@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 const CLIP: f32 = 6.0;
 
 /// Mean and standard deviation by column.
+///
+/// ```
+/// use ledg_predictor::Standardizer;
+///
+/// let rows: [&[f32]; 2] = [&[1.0, 7.0], &[3.0, 7.0]];
+/// let fitted = Standardizer::fit(2, rows.into_iter().map(|row| (row, 1.0)));
+/// assert_eq!(fitted.apply(&[3.0, 7.0]), [1.0, 0.0]);
+/// // What is not known stands at the mean, and an outlier is clipped at 6.
+/// assert_eq!(fitted.apply_known(&[Some(1e9), None]), [6.0, 0.0]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standardizer {
@@ -17,6 +27,9 @@ pub struct Standardizer {
 
 impl Standardizer {
     /// Statistics of weighted rows, each of width `width`.
+    ///
+    /// # Panics
+    /// If a row is wider.
     pub fn fit<'a>(width: usize, rows: impl Iterator<Item = (&'a [f32], f64)>) -> Self {
         let (mut total, mut sum, mut squares) = (0.0, vec![0.0; width], vec![0.0; width]);
         for (row, weight) in rows {

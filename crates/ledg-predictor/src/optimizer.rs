@@ -27,6 +27,20 @@ struct Slot {
 }
 
 /// The optimizer of one model.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use ledg_predictor::AdamW;
+///
+/// let w = Var::new(&[1.0f32, -2.0], &Device::Cpu)?;
+/// let mut adam = AdamW::new(vec![("w".into(), w.clone())], 0.0, 1.0, 0.99)?;
+/// let norm = adam.step(&w.sqr()?.sum_all()?.backward()?, 0.1)?;
+/// // The gradient is 2 w, its norm that before clipping; the first step is as long as the learning rate.
+/// assert!((norm - 20f64.sqrt()).abs() < 1e-5);
+/// let now = w.to_vec1::<f32>()?;
+/// assert!((now[0] - 0.9).abs() < 1e-5 && (now[1] + 1.9).abs() < 1e-5, "{now:?}");
+/// # Ok::<(), ledg_predictor::PredictorError>(())
+/// ```
 pub struct AdamW {
     slots: Vec<Slot>,
     step: u64,
@@ -36,7 +50,11 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Fresh moments for these variables.
+    /// Fresh moments for these variables. `weight_decay` is by unit of learning rate and for matrices only; a gradient whose norm
+    /// over all variables is above `clip_norm` is scaled down to it; `ema_decay` is what the running average keeps at each step.
+    ///
+    /// # Errors
+    /// A variable that is not f32.
     pub fn new(vars: Vec<(String, Var)>, weight_decay: f64, clip_norm: f64, ema_decay: f64) -> Result<Self> {
         let slot = |(name, var): (String, Var)| -> Result<Slot> {
             let weight = var.flatten_all()?.to_vec1::<f32>()?;
@@ -56,7 +74,7 @@ impl AdamW {
     /// One step. Returns the norm of the gradient before clipping.
     ///
     /// # Errors
-    /// When the gradient is not finite: training that has diverged is stopped, not continued.
+    /// [`PredictorError::Diverged`] when the gradient is not finite: training that has diverged is stopped, not continued.
     pub fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<f64> {
         let mut flat = Vec::with_capacity(self.slots.len());
         let mut squares = 0.0;
@@ -125,7 +143,7 @@ impl AdamW {
     /// Goes on from a state after that many steps.
     ///
     /// # Errors
-    /// A tensor that is missing or has another size.
+    /// [`PredictorError::Checkpoint`] names a tensor that is missing or has another size; variables before it are restored then.
     pub fn restore(&mut self, state: &std::collections::HashMap<String, Tensor>, step: u64) -> Result<()> {
         for slot in &mut self.slots {
             let n = slot.weight.len();
@@ -147,7 +165,15 @@ impl AdamW {
     }
 }
 
-/// Linear warm-up to the peak, then a cosine to 0.
+/// Linear warm-up to the peak over the first `warmup` (a share, 0 to 1) of `total` steps, then a cosine to 0.
+///
+/// ```
+/// use ledg_predictor::learning_rate;
+///
+/// let rates: Vec<f64> = [0, 9, 55, 100].map(|step| learning_rate(step, 100, 1.0, 0.1)).to_vec();
+/// let expected = [0.1, 1.0, 0.5, 0.0];
+/// assert!(rates.iter().zip(expected).all(|(rate, wanted)| (rate - wanted).abs() < 1e-12), "{rates:?}");
+/// ```
 pub fn learning_rate(step: u64, total: u64, peak: f64, warmup: f64) -> f64 {
     let rise = (total as f64 * warmup).max(1.0);
     let step = step as f64;

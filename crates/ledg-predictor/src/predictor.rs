@@ -13,6 +13,14 @@ use crate::ops::N_TERMS;
 use crate::readout::{PaperReadout, Rows, SumReadout};
 
 /// What one class of nodes costs, in seconds, each node of it.
+///
+/// ```
+/// use ledg_predictor::NodeCost;
+///
+/// let mut cost = NodeCost { compute_s: 3e-6, launch_s: 1e-6, ..NodeCost::ZERO };
+/// cost.add(&NodeCost { memory_s: 2e-6, ..NodeCost::ZERO });
+/// assert!((cost.scaled(10.0).total_s() - 6e-5).abs() < 1e-18);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NodeCost {
     /// Corrected compute term.
@@ -63,7 +71,7 @@ enum ReadoutLayer {
     Sum(SumReadout),
 }
 
-/// A model with its weights.
+/// A model with its weights. An example is at the top of this crate.
 pub struct Predictor {
     config: PredictorConfig,
     dtype: DType,

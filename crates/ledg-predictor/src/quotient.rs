@@ -19,6 +19,26 @@ use crate::error::{PredictorError, Result};
 use crate::input::{GraphInput, NodeInput};
 
 /// A graph with structurally identical nodes merged, ready for batching.
+///
+/// ```
+/// use ledg_graph::{EdgeList, Magnitudes, Relations};
+/// use ledg_predictor::{Attention, GraphInput, NodeInput, QuotientGraph};
+///
+/// // Three equal nodes in a row.
+/// let node = NodeInput {
+///     sentence: [1.0, 2.0].into(),
+///     features: vec![0.5],
+///     magnitudes: Magnitudes { flops: 1e6, ..Magnitudes::default() },
+///     contraction: false,
+/// };
+/// let fathers = EdgeList::from_rows(vec![vec![], vec![0], vec![1]]);
+/// let graph = GraphInput { nodes: vec![node; 3], relations: Relations::from_fathers(fathers) };
+///
+/// // Without attention they are one; a layer that hears neighbours tells first, middle and last apart.
+/// assert_eq!(QuotientGraph::new(&graph, Attention::None, 1)?.counts, [3.0]);
+/// assert_eq!(QuotientGraph::new(&graph, Attention::Dgsa, 1)?.class_of, [0, 1, 2]);
+/// # Ok::<(), ledg_predictor::PredictorError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct QuotientGraph {
     /// One representative a class, in order of first appearance.

@@ -77,6 +77,55 @@ impl ScoreConfig {
 }
 
 /// A scorer with its weights.
+///
+/// ```
+/// use candle_core::DType;
+/// use ledg_graph::{EdgeList, Magnitudes, Relations};
+/// use ledg_predictor::*;
+///
+/// let config = ScoreConfig {
+///     d_model: 8,
+///     n_layers: 1,
+///     n_heads: 2,
+///     ffn_mult: 2,
+///     d_score: 8,
+///     attention: Attention::Dgsa,
+///     numbers: true,
+///     sentences: true,
+///     dropout: 0.0,
+///     feature_noise: 0.0,
+///     sentence_dim: 2,
+///     n_features: 1,
+/// };
+/// let node = |x: f32| NodeInput {
+///     sentence: [x, 1.0].into(),
+///     features: vec![x],
+///     magnitudes: Magnitudes::default(),
+///     contraction: false,
+/// };
+/// let graph = |x| GraphInput {
+///     nodes: vec![node(0.5), node(x)],
+///     relations: Relations::from_fathers(EdgeList::from_rows(vec![vec![], vec![0]])),
+/// };
+///
+/// let init = SeededInit::new(0);
+/// let scorer = Scorer::load(&config, init.builder(DType::F32))?;
+/// let candidates = [graph(-1.0), graph(1.0)];
+/// let quotients = candidates.iter().map(|g| QuotientGraph::new(g, config.attention, config.n_layers));
+/// let quotients = quotients.collect::<Result<Vec<_>, _>>()?;
+/// let batch = GraphBatch::new(&quotients.iter().collect::<Vec<_>>(), scorer.trunk_config(), DType::F32)?;
+/// let scores = scorer.scores(&batch, &Mode::Eval)?.to_vec1::<f32>()?;
+/// assert_ne!(scores[0], scores[1]);
+///
+/// // The same without tensors; candidates share a store, so the node that they have in common is embedded once.
+/// let executor = ScoreExecutor::load(&config, &[init.builder(DType::F32)])?;
+/// let mut store = Store::default();
+/// for (candidate, score) in candidates.iter().zip(scores) {
+///     let own = executor.score(&candidate.nodes, &candidate.relations, &mut store)?;
+///     assert!((own - f64::from(score)).abs() < 1e-5);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Scorer {
     trunk: PredictorConfig,
     nodes: NodeEmbedding,
@@ -129,8 +178,25 @@ impl Scorer {
 /// `Σ_{i better than j} |r_i - r_j| · ln(1 + exp(s_j - s_i)) / Σ |r_i - r_j|`, with `r` the best latency over the candidate's own,
 /// 0 for one that failed. `None` if no two differ.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ledg_predictor::ranking_loss;
+///
+/// // Twice as slow as the best, so half its merit. Equal scores cost ln 2; the right order costs less.
+/// let loss = |scores: [f32; 2]| -> Result<f32, ledg_predictor::PredictorError> {
+///     let loss = ranking_loss(&Tensor::new(&scores, &Device::Cpu)?, &[1.0, 0.5])?;
+///     Ok(loss.expect("the two differ").to_scalar::<f32>()?)
+/// };
+/// assert!((loss([3.0, 3.0])? - 2f32.ln()).abs() < 1e-6);
+/// assert!(loss([4.0, 3.0])? < loss([3.0, 3.0])?);
+/// # Ok::<(), ledg_predictor::PredictorError>(())
+/// ```
+///
 /// # Shapes
 /// scores (n), merits n → ()
+///
+/// # Errors
+/// [`PredictorError::Width`] if there are not as many scores as merits.
 pub fn ranking_loss(scores: &Tensor, merits: &[f64]) -> Result<Option<Tensor>> {
     let n = merits.len();
     if scores.dims() != [n] {

@@ -32,6 +32,32 @@ pub struct ScheduleNode {
 }
 
 /// A candidate of an auto-scheduler as a graph. Nodes are in topological order.
+///
+/// ```
+/// use ledg_schedule::{ScheduleError, ScheduleGraph, ScheduleWords, Task};
+///
+/// let task = Task::from_json(
+///     r#"{"name": "fill", "blocks": [{
+///         "name": "Y", "axes": [{"extent": 64, "reduce": false}], "flops": 0.0,
+///         "accesses": [{"buffer": "Y", "element_bytes": 4, "write": true, "dims": [[[0, 1]]]}]}]}"#,
+/// )?;
+/// let words = ScheduleWords::builtin()?;
+/// let trace = r#"b0 = sch.get_sblock(name="Y", func_name="main")
+///     l1, = sch.get_loops(block=b0)
+///     sch.vectorize(loop=l1)"#;
+/// let graph = ScheduleGraph::new(&task, trace, words)?;
+/// let primitives: Vec<&str> = graph.nodes.iter().map(|node| node.primitive.as_str()).collect();
+/// assert_eq!(primitives, ["operator", "vectorize", "loop", "block"]);
+/// // The loop of the final program is the son of the primitive that touched it last.
+/// assert_eq!(graph.relations.fathers.row(2), [1]);
+/// assert_eq!(ScheduleGraph::from_json(&graph.to_json())?, graph);
+///
+/// // A primitive that no sentence covers is an error, a block that the task does not have is counted.
+/// let unknown = ScheduleGraph::new(&task, "sch.frobnicate(l1)", words);
+/// assert!(matches!(unknown, Err(ScheduleError::UnknownPrimitive { line: 1, .. })));
+/// assert_eq!(ScheduleGraph::new(&task, r#"b0 = sch.get_sblock(name="Z", func_name="main")"#, words)?.unknown, 1);
+/// # Ok::<(), ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScheduleGraph {
     /// The nodes.
@@ -80,7 +106,8 @@ impl ScheduleGraph {
     /// Replays a trace on a task.
     ///
     /// # Errors
-    /// Lines that are no primitives, primitives without a sentence, too many nodes.
+    /// [`ScheduleError::Line`] for a line that is no primitive, [`ScheduleError::UnknownPrimitive`] for a primitive without a
+    /// sentence, [`ScheduleError::Limit`] for a trace that is too long or nested, or gives too many nodes.
     pub fn new(task: &Task, trace: &str, words: &ScheduleWords) -> Result<ScheduleGraph> {
         let instructions = trace::parse(trace)?;
         let mut nodes = Nodes::default();
@@ -120,7 +147,8 @@ impl ScheduleGraph {
     /// Reads [`ScheduleGraph::to_json`].
     ///
     /// # Errors
-    /// Text that is no graph of this version; nodes out of topological order; rows of numbers of another width.
+    /// [`ScheduleError::Json`] for text that is no graph; [`ScheduleError::Task`] for another version, nodes out of topological
+    /// order and rows of numbers of another width; [`ScheduleError::Limit`] for too many nodes.
     pub fn from_json(text: &str) -> Result<ScheduleGraph> {
         let wire: GraphWire =
             serde_json::from_str(text).map_err(|source| ScheduleError::Json { what: "schedule graph", source })?;

@@ -10,6 +10,31 @@ const MAX_LOOPS: usize = 64;
 const MAX_ACCESSES: usize = 64;
 
 /// One tuning task: what all its candidates compute.
+///
+/// ```
+/// use ledg_schedule::{Access, Axis, Block, Task};
+///
+/// // c[i] += a[i][k]: k reduces, so it moves along a dimension of `a` and along none of `c`.
+/// let access = |buffer: &str, write, dims| Access { buffer: buffer.into(), element_bytes: 4, write, dims };
+/// let mut task = Task {
+///     name: "row sums".into(),
+///     blocks: vec![Block {
+///         name: "C".into(),
+///         axes: vec![Axis { extent: 64, reduce: false }, Axis { extent: 32, reduce: true }],
+///         flops: 1.0,
+///         accesses: vec![
+///             access("a", false, vec![vec![(0, 1)], vec![(1, 1)]]),
+///             access("c", true, vec![vec![(0, 1)]]),
+///         ],
+///     }],
+/// };
+/// task.check()?;
+///
+/// task.blocks[0].axes[1].extent = 0;
+/// let error = task.check().unwrap_err().to_string();
+/// assert_eq!(error, "task `row sums`: block `C`, `axes`: an extent must be 1 to 2^40");
+/// # Ok::<(), ledg_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
@@ -59,10 +84,11 @@ pub struct Access {
 }
 
 impl Task {
-    /// Reads a task from JSON.
+    /// Reads a task from JSON; an example is at the top of this crate.
     ///
     /// # Errors
-    /// Text that is no task; a field out of range.
+    /// [`ScheduleError::Json`] if the text is no task, a key that is not known included; [`ScheduleError::Task`] and
+    /// [`ScheduleError::Limit`] as [`Task::check`].
     pub fn from_json(text: &str) -> Result<Task> {
         let task: Task = serde_json::from_str(text).map_err(|source| ScheduleError::Json { what: "task", source })?;
         task.check()?;
@@ -72,7 +98,8 @@ impl Task {
     /// Checks what serde cannot.
     ///
     /// # Errors
-    /// [`ScheduleError::Task`] and [`ScheduleError::Limit`].
+    /// [`ScheduleError::Task`] names block and field that are out of range; [`ScheduleError::Limit`] if there are more than 1024
+    /// blocks, 64 loops of one, 64 accesses of one or 64 dimensions of a buffer.
     pub fn check(&self) -> Result<()> {
         limit("blocks of a task", self.blocks.len(), MAX_BLOCKS)?;
         for block in &self.blocks {

@@ -18,6 +18,28 @@ const MAX_WORD: usize = 24;
 const MAX_WORDS: usize = 8;
 
 /// What primitives, loops and blocks are called.
+///
+/// ```
+/// use ledg_schedule::ScheduleWords;
+///
+/// // Sentences of one's own stand in a file of the same form; a model is bound to them by their fingerprint.
+/// let own = r#"
+///     schema = 1
+///     [primitive.split]
+///     sentence = "cut in {parts}"
+///     [loop]
+///     sentence = "loop {kind} {mark}"
+///     [block]
+///     sentence = "block {role}"
+///     [operator]
+///     sentence = "{name}""#;
+/// let words = ScheduleWords::from_toml("own.toml", own)?;
+/// assert_ne!(words.fingerprint(), ScheduleWords::builtin()?.fingerprint());
+///
+/// let error = ScheduleWords::from_toml("own.toml", &own.replace("{role}", "{roll}")).unwrap_err();
+/// assert_eq!(error.to_string(), "own.toml: block: there is no field {roll}, there are role");
+/// # Ok::<(), ledg_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ScheduleWords {
     primitives: BTreeMap<String, Primitive>,
@@ -112,7 +134,7 @@ impl ScheduleWords {
         })
     }
 
-    /// Hash of the sentences and of the schema of the numbers.
+    /// Hash of the sentences and of the schema of the numbers: SHA-256 in 64 hexadecimal digits.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }

@@ -1,5 +1,22 @@
 //! `ledg-train`: data sets, splits, baselines, training, evaluation, bundling.
 //!
+//! An experiment is a TOML file (`configs/experiments`); its `[data]` names the folders of data sets, which are not part of the
+//! repository:
+//!
+//! ```sh
+//! ledg-train data configs/experiments/timm-families.toml     # what the data holds: graphs, records, platforms
+//! ledg-train fit configs/experiments/timm-families.toml      # every seed and fold, into runs/timm-families
+//! ledg-train eval configs/experiments/timm-families.toml     # the table: errors, baselines, coverage of intervals
+//! ledg-train report configs/experiments/timm-families.toml   # the page of docs/results
+//! ```
+//!
+//! Two need no more than a checkout, as their measurements are part of it:
+//!
+//! ```sh
+//! ledg-train host-calibration crates/ledg-train/hosts/amd-epyc-zen3 --numbers 0,20 --draws 2   # what 20 records of a host are worth
+//! ledg-train fit configs/experiments/schedules.toml                                   # a model that ranks schedules
+//! ```
+//!
 //! **Invariant:** an experiment is one file and one command; its runs are resumable and write to `runs/<name>/` only.
 
 mod accuracy;
@@ -122,7 +139,7 @@ enum Command {
     },
     /// Make the folder of a host, for `data.hosts`, of what `ledg-cost measure` recorded.
     ///
-    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output crates/ledg-train/hosts/zen3
+    /// Example: ledg-train pack-host --records m/records.jsonl --graphs m/graphs --hardware m/host.toml --output crates/ledg-train/hosts/NAME
     PackHost {
         /// The records.
         #[arg(long)]
@@ -150,7 +167,7 @@ enum Command {
     },
     /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
     ///
-    /// Example: ledg-train host-calibration crates/ledg-train/hosts/zen3 --output docs/results/host-calibration.md
+    /// Example: ledg-train host-calibration crates/ledg-train/hosts/amd-epyc-zen3 --output docs/results/host-calibration.md
     HostCalibration {
         /// The folder of the host.
         host: PathBuf,
