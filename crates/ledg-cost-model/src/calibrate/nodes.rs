@@ -75,8 +75,11 @@ impl NodeTimes {
 
     fn ln_factor(&self, kind: &str, sizes: &LnSizes) -> f64 {
         let of_kind = |(other, observed): (&String, &Vec<Observed>)| -> f64 {
-            let shared = Shared::by(kind, other);
-            observed.iter().map(|o| o.weight * covariance(shared, sizes, &o.sizes)).sum()
+            match Shared::by(kind, other) {
+                // Sizes do not matter, and most observations are of other classes.
+                Shared::Nothing => COMMON * observed.iter().map(|o| o.weight).sum::<f64>(),
+                shared => observed.iter().map(|o| o.weight * covariance(shared, sizes, &o.sizes)).sum(),
+            }
         };
         self.observed.iter().map(of_kind).sum()
     }
@@ -141,14 +144,19 @@ pub(super) struct Fitted {
 
 /// Fits the process to profiles, one a network.
 pub(super) fn fit(profiles: &[Vec<Timed>], roofline: Roofline) -> Fitted {
-    let quota = MOST / profiles.len().max(1);
-    let mut chosen: Vec<(usize, usize)> = Vec::new();
-    for (network, profile) in profiles.iter().enumerate() {
+    let usable = |profile: &Vec<Timed>| -> Vec<usize> {
         let mut order: Vec<usize> = (0..profile.len()).filter(|&i| profile[i].is_usable()).collect();
         order.sort_by(|&a, &b| profile[b].share.total_cmp(&profile[a].share));
-        order.truncate(quota);
-        chosen.extend(order.into_iter().map(|i| (network, i)));
-    }
+        order
+    };
+    let orders: Vec<Vec<usize>> = profiles.iter().map(usable).collect();
+    let profiled = orders.iter().filter(|order| !order.is_empty()).count();
+    let quota = (MOST / profiled.max(1)).max(1);
+    let of_network = |(network, order): (usize, &Vec<usize>)| -> Vec<(usize, usize)> {
+        order.iter().take(quota).map(|&i| (network, i)).collect()
+    };
+    let mut chosen: Vec<(usize, usize)> = orders.iter().enumerate().flat_map(of_network).collect();
+    chosen.truncate(MOST);
     let of = |&(network, i): &(usize, usize)| &profiles[network][i];
     let y: Vec<f64> = chosen.iter().map(|at| of(at).ln_factor()).collect();
     let n = y.len();
@@ -330,6 +338,14 @@ mod tests {
         assert_eq!(plain.times, with.times);
         assert!(with.left_out.iter().flatten().all(|ln| ln.is_finite()) && with.times.is_sound());
         assert!(fitted(&[]).times.observed.is_empty());
+    }
+
+    #[test]
+    fn more_than_can_take_part_is_bounded() {
+        let profiles: Vec<_> = (0..MOST + 10).map(|i| network(i as f64 * 1e-3)[..2].to_vec()).collect();
+        let fitted = fitted(&profiles);
+        assert_eq!(fitted.times.observed.values().map(Vec::len).sum::<usize>(), MOST);
+        assert!(fitted.times.is_sound() && fitted.left_out.iter().flatten().all(|ln| ln.is_finite()));
     }
 
     #[test]
