@@ -133,4 +133,4 @@ pub use optimizer::{AdamW, learning_rate};
 pub use predictor::{NodeCost, Predictor};
 pub use quotient::QuotientGraph;
 pub use roofline::{N_PHYSICAL, PHYSICAL_NAMES};
-pub use score::{ScoreConfig, Scorer, ranking_loss};
+pub use score::{ScoreConfig, Scorer, ranking_loss, top_loss};

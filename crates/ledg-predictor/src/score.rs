@@ -215,3 +215,27 @@ pub fn ranking_loss(scores: &Tensor, merits: &[f64]) -> Result<Option<Tensor>> {
     let softplus = (margin.relu()? + (margin.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
     Ok(Some((softplus * weights)?.sum_all()?.to_dtype(DType::F32)?))
 }
+
+/// Temperature of the share that a candidate has of the top: a merit lower by this makes it `e` times smaller.
+const TOP_TEMPERATURE: f64 = 0.1;
+
+/// The loss that looks at the best candidates of one task only: `-Σ_i p_i ln softmax(s)_i` with `p = softmax(r / 0.1)` and `r` as in
+/// [`ranking_loss`] (ListNet, Cao et al. 2007).
+///
+/// # Shapes
+/// scores (n), merits n → ()
+pub fn top_loss(scores: &Tensor, merits: &[f64]) -> Result<Tensor> {
+    let n = merits.len();
+    if scores.dims() != [n] {
+        return Err(PredictorError::Width { what: "scores", found: scores.elem_count(), expected: n });
+    }
+    let best = merits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let shares: Vec<f64> = merits.iter().map(|r| ((r - best) / TOP_TEMPERATURE).exp()).collect();
+    let sum: f64 = shares.iter().sum();
+    let shares: Vec<f32> = shares.iter().map(|p| (p / sum) as f32).collect();
+    let shares = Tensor::from_vec(shares, n, &Device::Cpu)?.to_dtype(scores.dtype())?;
+    // Scores less their largest, so that no exponential overflows.
+    let less = scores.broadcast_sub(&scores.max(0)?.detach())?;
+    let log_softmax = less.broadcast_sub(&less.exp()?.sum_all()?.log()?)?;
+    Ok((log_softmax * shares)?.sum_all()?.neg()?.to_dtype(DType::F32)?)
+}

@@ -61,6 +61,23 @@ fn ranking_loss_by_hand() {
 }
 
 #[test]
+fn top_loss_by_hand() {
+    let scores = Tensor::new(&[1.0f32, 0.0], &Device::Cpu).unwrap();
+    let loss = top_loss(&scores, &[1.0, 0.9]).unwrap().to_scalar::<f32>().unwrap();
+    // shares 1 : 1/e; ln softmax = -ln(1 + 1/e) and one less
+    let e = 1f64.exp();
+    let (best, other) = (1.0 / (1.0 + 1.0 / e), 1.0 / (1.0 + e));
+    let expected = best * (1.0 + 1.0 / e).ln() + other * (1.0 + (1.0 + 1.0 / e).ln());
+    assert!((f64::from(loss) - expected).abs() < 1e-6, "{loss} for {expected}");
+    assert!(top_loss(&scores, &[0.3; 3]).is_err());
+    // The best is pulled up, and scores have no absolute level.
+    let var = Var::from_tensor(&scores).unwrap();
+    let grads = top_loss(var.as_tensor(), &[1.0, 0.0]).unwrap().backward().unwrap();
+    let grad: Vec<f32> = grads.get(&var).unwrap().to_vec1().unwrap();
+    assert!(grad[0] < 0.0 && (grad[0] + grad[1]).abs() < 1e-6, "{grad:?}");
+}
+
+#[test]
 fn gradients_of_loss_and_head_are_finite_differences() {
     let config = config(Attention::Dgsa);
     let init = SeededInit::new(3);

@@ -6,10 +6,11 @@ use ledg_graph::{EdgeList, Relations};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, ScheduleError};
+use crate::levels::Levels;
 use crate::nest::{BlockId, Mark, Program, footprint, written};
-use crate::numbers::{N_ACCESSES, N_NUMBERS, Numbers, at};
+use crate::numbers::{CAPACITIES, N_ACCESSES, N_NUMBERS, Numbers, at};
 use crate::replay::Replay;
-use crate::task::{Task, limit};
+use crate::task::{Access, Task, limit};
 use crate::trace;
 use crate::words::ScheduleWords;
 
@@ -113,7 +114,7 @@ impl ScheduleGraph {
         let mut nodes = Nodes::default();
         let mut program = Program::new(task);
         for b in 0..program.blocks.len() {
-            let numbers = block_numbers(&program, b);
+            let numbers = block_numbers(&program, b, &Levels::new(&program, b));
             let sentence = words.of_operator(&program.blocks[b].name);
             let fathers = producers(&program, b).into_iter().filter_map(|p| program.blocks[p].last).collect();
             program.blocks[b].last = Some(nodes.full("operator", sentence, numbers, fathers));
@@ -186,8 +187,9 @@ fn producers(program: &Program, b: BlockId) -> Vec<BlockId> {
 /// The loops and blocks of the final program.
 fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
     let mut of_loop: HashMap<usize, u32> = HashMap::new();
-    let task_numbers = task_numbers(program);
+    let task = TaskNumbers::new(program);
     let order: Vec<BlockId> = program.order.iter().copied().filter(|&b| !program.blocks[b].inlined).collect();
+    let views: HashMap<BlockId, Levels> = order.iter().map(|&b| (b, Levels::new(program, b))).collect();
     for b in order {
         let mut enclosing = None;
         let mut limit = 0.0f64;
@@ -202,8 +204,12 @@ fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
             if program.loops[l].extent == Some(1.0) {
                 continue;
             }
-            let mut numbers = loop_numbers(program, b, place, limit);
-            numbers.0[at::TASK_FLOPS..=at::TASK_BLOCKS].copy_from_slice(&task_numbers);
+            // A loop around several blocks is seen from the one whose axes it moves along.
+            let owner = program.loops[l].owner;
+            let seen = views.contains_key(&owner).then(|| program.blocks[owner].nest.iter().position(|&o| o == l));
+            let (from, place) = seen.flatten().map_or((b, place), |p| (owner, p));
+            let mut numbers = loop_numbers(program, from, &views[&from], place, limit);
+            task.write(&mut numbers);
             let sentence = words.of_loop(program.kind(l), program.loops[l].mark.word());
             let mut fathers: Vec<u32> = enclosing.into_iter().chain(program.loops[l].last).collect();
             if fathers.is_empty() {
@@ -213,8 +219,10 @@ fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
             of_loop.insert(l, node);
             enclosing = Some(node);
         }
-        let mut numbers = block_numbers(program, b);
-        numbers.0[at::TASK_FLOPS..=at::TASK_BLOCKS].copy_from_slice(&task_numbers);
+        let mut numbers = block_numbers(program, b, &views[&b]);
+        task.write(&mut numbers);
+        let flops = program.blocks[b].block.flops * program.trips(b, 0..nest.len()).unwrap_or(0.0);
+        numbers.set(at::TASK_SHARE, flops / task.flops.max(1.0));
         let mut fathers: Vec<u32> = enclosing.into_iter().chain(program.blocks[b].last).collect();
         fathers.extend(producers(program, b).into_iter().filter_map(|p| program.blocks[p].last));
         let node = nodes.full("block", words.of_block(program.blocks[b].role), numbers, fathers);
@@ -222,33 +230,99 @@ fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
     }
 }
 
-/// Flops, bytes and blocks of the task, as they stand in every row of the final program.
-fn task_numbers(program: &Program) -> [f32; 3] {
-    let (mut flops, mut bytes) = (0.0, 0.0);
-    for state in program.blocks.iter().filter(|s| matches!(s.role, "compute" | "reduction")) {
-        let full: Vec<f64> = state.block.axes.iter().map(|a| a.extent as f64).collect();
-        flops += state.block.flops * full.iter().product::<f64>();
-        bytes += state.block.accesses.iter().map(|a| footprint(a, &full)).sum::<f64>();
+/// Numbers of the task, as they stand in every row of the final program.
+struct TaskNumbers {
+    flops: f64,
+    bytes: f64,
+    blocks: f64,
+    inlined: f64,
+}
+
+impl TaskNumbers {
+    fn new(program: &Program) -> TaskNumbers {
+        let (mut flops, mut bytes) = (0.0, 0.0);
+        for state in program.blocks.iter().filter(|s| matches!(s.role, "compute" | "reduction")) {
+            let full: Vec<f64> = state.block.axes.iter().map(|a| a.extent as f64).collect();
+            flops += state.block.flops * full.iter().product::<f64>();
+            bytes += state.block.accesses.iter().map(|a| footprint(a, &full)).sum::<f64>();
+        }
+        let inlined = program.blocks.iter().filter(|s| s.inlined).count() as f64;
+        TaskNumbers { flops, bytes, blocks: program.order.len() as f64, inlined }
     }
-    [flops, bytes, program.order.len() as f64].map(|x| (1.0 + x).log2() as f32)
+
+    fn write(&self, numbers: &mut Numbers) {
+        for (i, x) in [self.flops, self.bytes, self.blocks].into_iter().enumerate() {
+            numbers.log(at::TASK_FLOPS + i, x);
+        }
+        numbers.log(at::INLINED, self.inlined);
+    }
 }
 
 /// Numbers of a whole block.
-fn block_numbers(program: &Program, b: BlockId) -> Numbers {
+fn block_numbers(program: &Program, b: BlockId, levels: &Levels) -> Numbers {
     let state = &program.blocks[b];
-    let mut numbers = inside(program, b, 0);
-    let trips = program.trips(b, 0..state.nest.len());
+    let n = state.nest.len();
+    let mut numbers = inside(program, b, levels, 0);
+    let trips = levels.trips[0];
     numbers.flag(at::UNKNOWN, trips.is_none()).log(at::EXTENT, trips.unwrap_or(0.0));
-    numbers.set(at::DEPTH, state.nest.len() as f64 / 8.0);
+    numbers.set(at::DEPTH, n as f64 / 8.0).log(at::COPIES, levels.unrolled);
+    let mark = |mark: Mark| move |l: usize| program.loops[l].mark == mark;
+    if let Some(place) = levels.innermost(program, b, |_| true) {
+        let l = &program.loops[state.nest[place]];
+        numbers.log(at::INNERMOST, l.extent.unwrap_or(0.0));
+        numbers.flag(at::UNROLLED_BY_LIMIT, l.mark == Mark::Serial && place >= levels.unrolled_from);
+        kind(program, state.nest[place], &mut numbers);
+        steps(program, b, levels, place, &mut numbers);
+    }
+    if let Some(place) = levels.innermost(program, b, mark(Mark::Vectorized)) {
+        lanes(program.loops[state.nest[place]].extent, &mut numbers);
+        numbers.flag(at::VECTORIZED, true);
+    }
+    if let Some(place) = levels.innermost(program, b, |l| program.kind(l) == "reduction") {
+        let written: f64 = levels.touches[place + 1].iter().filter(|t| t.write).map(|t| t.elements).sum();
+        let read: f64 = levels.touches[place + 1].iter().filter(|t| !t.write).map(|t| t.elements).sum();
+        numbers.log(at::ACCUMULATORS, written);
+        let outwards = state.nest[..=place].iter().rev();
+        let run = outwards.take_while(|&&l| program.kind(l) == "reduction" || program.loops[l].extent == Some(1.0));
+        numbers.log(at::REDUCED, run.map(|&l| program.loops[l].extent).product::<Option<f64>>().unwrap_or(0.0));
+        if let Some(trips) = levels.trips[place + 1] {
+            numbers.log(at::LOADS, read / trips);
+        }
+    }
+    let parallel = state.nest.iter().map(|&l| &program.loops[l]).filter(|l| l.mark == Mark::Parallel);
+    numbers.log(at::PARALLEL_TRIPS, parallel.filter_map(|l| l.extent).product());
+    if let Some(trips) = trips.filter(|t| *t > 0.0) {
+        // Initial values are none of a reduction's iterations.
+        let axes = state.block.axes.iter().filter(|a| !(a.reduce && state.role == "init"));
+        let untouched: f64 = axes.map(|a| a.extent as f64).product();
+        numbers.set(at::RECOMPUTED, (trips / untouched).log2());
+        for (i, capacity) in CAPACITIES.into_iter().enumerate() {
+            if let Some(bytes) = levels.traffic(capacity) {
+                numbers.set(at::TRAFFIC + i, (bytes / trips).log2());
+            }
+        }
+    }
     numbers
 }
 
+fn kind(program: &Program, l: usize, numbers: &mut Numbers) {
+    let kind = program.kind(l);
+    numbers.flag(at::SPATIAL, kind == "spatial").flag(at::REDUCTION, kind == "reduction");
+}
+
+/// Lanes of a vectorised loop, and how much of whole registers of 8 and 16 floats they fill.
+fn lanes(extent: Option<f64>, numbers: &mut Numbers) {
+    let Some(extent) = extent else { return };
+    let share = |of: f64| extent / ((extent / of).ceil() * of);
+    numbers.log(at::LANES, extent).set(at::OF_8_LANES, share(8.0)).set(at::OF_16_LANES, share(16.0));
+}
+
 /// Numbers of the loop at a place of a block's nest, seen from that block.
-fn loop_numbers(program: &Program, b: BlockId, place: usize, unroll_limit: f64) -> Numbers {
+fn loop_numbers(program: &Program, b: BlockId, levels: &Levels, place: usize, unroll_limit: f64) -> Numbers {
     let state = &program.blocks[b];
     let id = state.nest[place];
     let l = &program.loops[id];
-    let mut numbers = inside(program, b, place);
+    let mut numbers = inside(program, b, levels, place);
     let n = state.nest.len();
     let outside = program.trips(b, 0..place);
     numbers.log(at::EXTENT, l.extent.unwrap_or(0.0));
@@ -259,68 +333,74 @@ fn loop_numbers(program: &Program, b: BlockId, place: usize, unroll_limit: f64) 
     numbers.set(at::DEPTH, place as f64 / 8.0).set(at::FROM_INNERMOST, (n - 1 - place) as f64 / 8.0);
     numbers.flag(at::PARALLEL, l.mark == Mark::Parallel).flag(at::VECTORIZED, l.mark == Mark::Vectorized);
     numbers.flag(at::UNROLLED, l.mark == Mark::Unrolled).log(at::UNROLL_LIMIT, unroll_limit);
-    let kind = program.kind(id);
-    numbers.flag(at::SPATIAL, kind == "spatial").flag(at::REDUCTION, kind == "reduction");
-    if let Some(iterations) = program.trips(b, place..n)
+    kind(program, id, &mut numbers);
+    if let Some(iterations) = levels.trips[place]
         && unroll_limit > 0.0
     {
         numbers.flag(at::OVER_LIMIT, iterations > unroll_limit);
     }
-    let axis = l.axes.last().copied().filter(|_| l.owner == b);
-    if let Some(axis) = axis
-        && !state.block.accesses.is_empty()
-    {
-        let (mut contiguous, mut invariant, mut largest) = (0.0, 0.0, 0.0f64);
-        let tile = program.tile(b, place + 1);
-        for access in &state.block.accesses {
-            let moves = access.dims.iter().rposition(|d| d.iter().any(|&(a, step)| a == axis && step != 0));
-            match moves {
-                None => invariant += 1.0,
-                Some(dim) => {
-                    let step = access.dims[dim].iter().find(|(a, _)| *a == axis).map_or(0, |s| s.1.unsigned_abs());
-                    contiguous += f64::from(u8::from(dim + 1 == access.dims.len() && step == 1));
-                    let full: Vec<f64> = state.block.axes.iter().map(|a| a.extent as f64).collect();
-                    let row: f64 = access.dims[dim + 1..].iter().map(|d| crate::nest::extent_of(d, &full)).product();
-                    let jump = tile.as_ref().map_or(1.0, |t| t[axis]) * step as f64 * row * access.element_bytes as f64;
-                    largest = largest.max(jump);
-                }
-            }
-        }
-        let count = state.block.accesses.len() as f64;
-        numbers.set(at::CONTIGUOUS, contiguous / count).set(at::INVARIANT, invariant / count).log(at::STEP, largest);
+    if l.mark == Mark::Vectorized {
+        lanes(l.extent, &mut numbers);
     }
+    if l.mark == Mark::Serial && place >= levels.unrolled_from {
+        numbers.flag(at::UNROLLED_BY_LIMIT, true).log(at::COPIES, levels.unrolled);
+    }
+    steps(program, b, levels, place, &mut numbers);
     numbers
 }
 
-/// What the loops from a place inwards do and touch.
-fn inside(program: &Program, b: BlockId, place: usize) -> Numbers {
+/// How far one iteration of the loop at a place of the nest moves each access.
+fn steps(program: &Program, b: BlockId, levels: &Levels, place: usize, numbers: &mut Numbers) {
     let state = &program.blocks[b];
+    let l = &program.loops[state.nest[place]];
+    let Some(axis) = l.axes.last().copied().filter(|_| l.owner == b && !state.block.accesses.is_empty()) else {
+        return;
+    };
+    let full: Vec<f64> = state.block.axes.iter().map(|a| a.extent as f64).collect();
+    let inner = levels.tiles[place + 1].as_ref().map_or(1.0, |t| t[axis]);
+    let jump = |access: &Access| {
+        let dim = access.dims.iter().rposition(|d| d.iter().any(|&(a, step)| a == axis && step != 0))?;
+        let step = access.dims[dim].iter().find(|(a, _)| *a == axis).map_or(0, |s| s.1.unsigned_abs());
+        let row: f64 = access.dims[dim + 1..].iter().map(|d| crate::nest::extent_of(d, &full)).product();
+        let contiguous = dim + 1 == access.dims.len() && step == 1;
+        Some((contiguous, inner * step as f64 * row * access.element_bytes as f64))
+    };
+    let (mut contiguous, mut invariant, mut largest) = (0.0, 0.0, 0.0f64);
+    let writes = state.block.accesses.iter().filter(|a| a.write);
+    for (i, access) in writes.chain(state.block.accesses.iter().filter(|a| !a.write)).enumerate() {
+        match jump(access) {
+            None => invariant += 1.0,
+            Some((next, bytes)) => {
+                contiguous += f64::from(u8::from(next));
+                largest = largest.max(bytes);
+                if i < N_ACCESSES {
+                    numbers.log(at::STEPS + i, bytes);
+                }
+            }
+        }
+    }
+    let count = state.block.accesses.len() as f64;
+    numbers.set(at::CONTIGUOUS, contiguous / count).set(at::INVARIANT, invariant / count).log(at::STEP, largest);
+}
+
+/// What the loops from a place inwards do and touch.
+fn inside(program: &Program, b: BlockId, levels: &Levels, place: usize) -> Numbers {
     let mut numbers = Numbers::ZERO;
-    let (trips, tile) = (program.trips(b, place..state.nest.len()), program.tile(b, place));
-    let (Some(trips), Some(tile)) = (trips, tile) else {
+    let (Some(trips), Some(_)) = (levels.trips[place], &levels.tiles[place]) else {
         numbers.flag(at::UNKNOWN, true);
         return numbers;
     };
-    let (mut read, mut write) = (0.0, 0.0);
-    let (mut reads, mut largest) = (Vec::new(), Vec::new());
-    for access in &state.block.accesses {
-        let bytes = footprint(access, &tile);
-        if access.write {
-            write += bytes
-        } else {
-            read += bytes
-        }
-        if access.write { largest.push(bytes) } else { reads.push(bytes) }
-    }
-    largest.extend(reads);
+    let touches = &levels.touches[place];
+    let bytes = |write: bool| touches.iter().filter(|t| t.write == write).map(|t| t.bytes).sum::<f64>();
+    let (read, write) = (bytes(false), bytes(true));
     let touched = read + write;
-    let flops = state.block.flops * trips;
+    let flops = program.blocks[b].block.flops * trips;
     numbers.log(at::INSIDE, trips).log(at::FOOTPRINT, touched).log(at::READ, read).log(at::WRITTEN, write);
     numbers.log(at::FLOPS, flops).set(at::INTENSITY, (1.0 + flops).log2() - (1.0 + touched).log2());
     numbers.set(at::BEYOND_L1, (touched / 32768.0).log2().max(0.0));
     numbers.set(at::BEYOND_L2, (touched / 1048576.0).log2().max(0.0));
-    for (i, bytes) in largest.into_iter().take(N_ACCESSES).enumerate() {
-        numbers.log(at::ACCESSES + i, bytes);
+    for (i, touch) in touches.iter().take(N_ACCESSES).enumerate() {
+        numbers.log(at::ACCESSES + i, touch.bytes).log(at::LINES + i, touch.lines);
     }
     numbers
 }

@@ -59,6 +59,7 @@
 
 mod error;
 mod graph;
+mod levels;
 mod nest;
 mod numbers;
 mod replay;

@@ -1,7 +1,7 @@
 //! The loops of a program while its schedule is replayed.
 //!
-//! **Invariant:** an extent is known exactly or not at all. Footprints count a block's own loops; loops of the nest it was moved
-//! into are outside of them.
+//! **Invariant:** an extent is known exactly or not at all. Footprints count a block's own loops, and of the loops of the nest it
+//! was moved into those that are known to move along its axes; other loops are outside of them.
 
 use crate::task::{Access, Block, Task};
 
@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub nest: Vec<LoopId>,
     pub last: Option<u32>,
     pub inlined: bool,
+    /// Axes of other blocks whose loops also move along own axes: (block, its axis, own axis).
+    pub shared: Vec<(BlockId, usize, usize)>,
 }
 
 /// The program.
@@ -82,7 +84,15 @@ impl Program {
     /// Adds a block without loops, before or after (`true`) another in execution, or last.
     pub fn add_block(&mut self, block: Block, role: &'static str, beside: Option<(BlockId, bool)>) -> BlockId {
         let id = self.blocks.len();
-        self.blocks.push(State { name: block.name.clone(), role, block, nest: Vec::new(), last: None, inlined: false });
+        self.blocks.push(State {
+            name: block.name.clone(),
+            role,
+            block,
+            nest: Vec::new(),
+            last: None,
+            inlined: false,
+            shared: Vec::new(),
+        });
         let end = self.order.len();
         let place = beside.and_then(|(b, after)| Some(self.order.iter().position(|&o| o == b)? + usize::from(after)));
         self.order.insert(place.unwrap_or(end), id);
@@ -140,26 +150,43 @@ impl Program {
 
     /// How much of each axis of a block the loops from `from` inwards cover; `None` if an extent is not known.
     pub fn tile(&self, id: BlockId, from: usize) -> Option<Vec<f64>> {
+        let mut tiles = self.tiles(id);
+        if from < tiles.len() { tiles.swap_remove(from) } else { tiles.pop().flatten() }
+    }
+
+    /// [`Program::tile`] from each place of the nest, and from behind its last loop.
+    pub fn tiles(&self, id: BlockId) -> Vec<Option<Vec<f64>>> {
         let state = &self.blocks[id];
+        let full = |a: usize| state.block.axes[a].extent as f64;
+        let clamped = |tile: &[f64]| tile.iter().enumerate().map(|(a, t)| t.min(full(a))).collect::<Vec<f64>>();
+        let n = state.nest.len();
+        let mut out = vec![None; n + 1];
         let mut tile = vec![1.0; state.block.axes.len()];
-        for &l in state.nest.iter().skip(from).rev() {
-            let l = &self.loops[l];
-            if l.owner != id {
+        out[n] = Some(tile.clone());
+        for place in (0..n).rev() {
+            let l = &self.loops[state.nest[place]];
+            // A fused loop fills its innermost axis first.
+            let own: Vec<usize> = match l.owner == id {
+                true => l.axes.clone(),
+                false => {
+                    let along = |&a: &usize| state.shared.iter().find(|s| (s.0, s.1) == (l.owner, a)).map(|s| s.2);
+                    l.axes.iter().filter_map(along).collect()
+                }
+            };
+            if own.is_empty() && (l.owner != id || l.extent == Some(1.0)) {
+                out[place] = Some(clamped(&tile));
                 continue;
             }
-            let mut left = l.extent?;
-            for (k, &a) in l.axes.iter().enumerate().rev() {
-                let room = state.block.axes[a].extent as f64 / tile[a];
-                let take = if k == 0 { left } else { left.min(room.max(1.0)) };
+            let Some(mut left) = l.extent.filter(|_| !own.is_empty()) else { return out };
+            for (k, &a) in own.iter().enumerate().rev() {
+                let room = (full(a) / tile[a]).max(1.0);
+                let take = if k == 0 { left } else { left.min(room) };
                 tile[a] *= take;
                 left = (left / take).max(1.0);
             }
-            if l.axes.is_empty() {
-                return None;
-            }
+            out[place] = Some(clamped(&tile));
         }
-        tile.iter_mut().zip(&state.block.axes).for_each(|(t, a)| *t = t.min(a.extent as f64));
-        Some(tile)
+        out
     }
 
     /// Iterations of the loops of a nest in a range of places; `None` if an extent is not known.

@@ -1,14 +1,18 @@
 //! The numbers of a node: logarithms of extents, trip counts, footprints and operations.
 
 /// Version of sentences and numbers: models trained with another are refused.
-pub const SCHEDULE_SCHEMA: u32 = 1;
+pub const SCHEDULE_SCHEMA: u32 = 2;
 
 /// Number of numbers.
 pub const N_NUMBERS: usize = NUMBER_NAMES.len();
 
 /// What each number is. `log2` is of one plus the quantity; footprints and bytes are of the data that the iterations inside the
-/// loop touch, the loop itself included.
-pub const NUMBER_NAMES: [&str; 34] = [
+/// loop touch, the loop itself included. Accesses are the written one first, then those read, in the task's order. What a block's row
+/// says of steps, contiguity and kind is of its innermost loop.
+///
+/// Traffic is what a cache of that capacity takes in while the block runs, in lines of 64 bytes, by iteration; the capacities are
+/// about those of vector registers, first, second and third level, and nothing jumps where data outgrows one.
+pub const NUMBER_NAMES: [&str; 57] = [
     "log2 extent",
     "extent unknown",
     "log2 factor 1",
@@ -43,7 +47,33 @@ pub const NUMBER_NAMES: [&str; 34] = [
     "task bytes log2",
     "blocks of the task log2",
     "iterations unrolled beyond the limit",
+    "step of access 1, log2 bytes",
+    "step of access 2, log2 bytes",
+    "step of access 3, log2 bytes",
+    "log2 cache lines of access 1",
+    "log2 cache lines of access 2",
+    "log2 cache lines of access 3",
+    "log2 vector lanes",
+    "share of 8 lanes used",
+    "share of 16 lanes used",
+    "unrolled by the limit",
+    "log2 copies of the statement unrolled",
+    "log2 extent of the innermost loop",
+    "log2 elements written inside the innermost reduction",
+    "log2 iterations of the innermost run of reductions",
+    "elements read by iteration inside the innermost reduction, log2",
+    "iterations by those of the untouched block, log2",
+    "log2 blocks inlined",
+    "log2 parallel iterations",
+    "share of the task's flops",
+    "traffic at 512 B by iteration, log2 bytes",
+    "traffic at 32 KiB by iteration, log2 bytes",
+    "traffic at 512 KiB by iteration, log2 bytes",
+    "traffic at 8 MiB by iteration, log2 bytes",
 ];
+
+/// Capacities that traffic is worked out for, bytes.
+pub(crate) const CAPACITIES: [f64; 4] = [512.0, 32768.0, 524288.0, 8388608.0];
 
 /// A row of numbers by what they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,8 +107,23 @@ pub(crate) mod at {
     pub const ACCESSES: usize = 26;
     pub const STEP: usize = 29;
     pub const TASK_FLOPS: usize = 30;
-    pub const TASK_BLOCKS: usize = 32;
     pub const OVER_LIMIT: usize = 33;
+    pub const STEPS: usize = 34;
+    pub const LINES: usize = 37;
+    pub const LANES: usize = 40;
+    pub const OF_8_LANES: usize = 41;
+    pub const OF_16_LANES: usize = 42;
+    pub const UNROLLED_BY_LIMIT: usize = 43;
+    pub const COPIES: usize = 44;
+    pub const INNERMOST: usize = 45;
+    pub const ACCUMULATORS: usize = 46;
+    pub const REDUCED: usize = 47;
+    pub const LOADS: usize = 48;
+    pub const RECOMPUTED: usize = 49;
+    pub const INLINED: usize = 50;
+    pub const PARALLEL_TRIPS: usize = 51;
+    pub const TASK_SHARE: usize = 52;
+    pub const TRAFFIC: usize = 53;
 }
 
 pub(crate) const N_FACTORS: usize = 4;

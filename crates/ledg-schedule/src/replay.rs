@@ -396,6 +396,19 @@ impl<'a> Replay<'a> {
         for (extent, axis) in loops {
             nest.push(self.program.add_loop(extent, block, vec![axis]));
         }
+        // Loops of the host move along own axes where both index the same dimension of the buffer between them.
+        let between = &self.program.blocks[host].block.accesses;
+        let between =
+            through.as_ref().and_then(|t| between.iter().find(|a| a.buffer == t.buffer && a.write == reverse));
+        let mut along = Vec::new();
+        if let (Some(there), Some(here)) = (between, &through) {
+            for (theirs, own) in there.dims.iter().zip(&here.dims) {
+                if let [(axis, 1)] = own[..] {
+                    along.extend(theirs.iter().map(|&(a, _)| (host, a, axis)));
+                }
+            }
+        }
+        self.program.blocks[block].shared = along;
         self.program.blocks[block].nest = nest;
         // It now runs beside its host.
         self.program.order.retain(|&o| o != block);
@@ -504,6 +517,7 @@ impl<'a> Replay<'a> {
         let (Some(&b), Some(&output)) = (named.blocks.first(), it.outputs.first()) else { return };
         let state = self.program.blocks[b].clone();
         let depth = named.loops.first().and_then(|l| state.nest.iter().position(|n| n == l)).unwrap_or(0);
+        let n_axes = state.block.axes.len();
         let block = Block {
             name: format!("{}_init", state.name),
             flops: 0.0,
@@ -520,8 +534,9 @@ impl<'a> Replay<'a> {
                 nest.push(l);
             }
         }
+        let shared = (0..n_axes).map(|a| (b, a, a)).collect();
         let init = &mut self.program.blocks[id];
-        (init.nest, init.last) = (nest, Some(node));
+        (init.nest, init.last, init.shared) = (nest, Some(node), shared);
         let update = &mut self.program.blocks[b];
         update.name = format!("{}_update", update.name);
         self.names.insert(output, Meaning::Block(id));

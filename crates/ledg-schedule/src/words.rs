@@ -187,7 +187,7 @@ mod tests {
             assert!(error.contains(why), "{error}");
         };
         check("{kind}\"", "{kid}\"", "there is no field {kid}");
-        check("schema = 1", "schema = 7", "`schema` is 7");
+        check("schema = 2", "schema = 7", "`schema` is 7");
         check("lookup = true", "lookup = false", "it has either a `sentence` or `lookup = true`");
         check("\n[loop]", "\n[loops]", "unknown field `loops`");
     }

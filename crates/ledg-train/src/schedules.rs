@@ -44,8 +44,11 @@ struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Data {
-    /// Folder of `*.jsonl.xz`, as the collector writes them.
-    folder: PathBuf,
+    /// Folders of `*.jsonl.xz`, as the collector writes them, one a machine.
+    folders: Vec<PathBuf>,
+    /// More than 0: instead of a model, the figures of this many parts of the training tasks, each ranked by models of the others.
+    #[serde(default)]
+    folds: usize,
     /// Every n-th task (by name) chooses the checkpoint; 0: none, the last epoch is kept.
     validate_every_task: usize,
     /// Tasks that are neither trained nor validated on; their figures are printed at the end.
@@ -77,6 +80,8 @@ struct Train {
     weight_decay: f64,
     clip_norm: f64,
     ema_decay: f64,
+    /// Weight of the part of the loss that looks at the best candidates only.
+    top: f64,
     /// Epochs between looks at the validation tasks.
     validate_every: usize,
 }
@@ -90,6 +95,24 @@ struct Figures {
     top1: f64,
     /// Best latency over the best among the five ranked first.
     top5: f64,
+}
+
+impl Figures {
+    /// What checkpoints are chosen by.
+    fn mean(&self) -> f64 {
+        (self.pairwise + self.top1 + self.top5) / 3.0
+    }
+
+    /// Mean over tasks; `None` of none.
+    fn over(all: &[Figures]) -> Option<Figures> {
+        let n = all.len() as f64;
+        let mean = |f: fn(&Figures) -> f64| all.iter().map(f).sum::<f64>() / n;
+        (!all.is_empty()).then(|| Figures {
+            pairwise: mean(|f| f.pairwise),
+            top1: mean(|f| f.top1),
+            top5: mean(|f| f.top5),
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +149,9 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
         data.test.tasks().count(),
         data.train.len() + data.validation.len() + data.test.len()
     );
+    if config.schedules.folds > 0 {
+        return cross_validate(&config, &data.train, &runs.join(&config.name));
+    }
     let encoder = Encoder::pretrained()?;
     let prepared = Prepared::new(&data.train, &SentenceTable::build(&encoder, &[])?)?;
     let scorer = config.scorer(encoder.dim());
@@ -138,6 +164,7 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
         if let Some(v) = training.one_seed(seed, &dir)? {
             chosen.insert(format!("seed {seed}, validation tasks, pairwise accuracy"), v.pairwise);
             chosen.insert(format!("seed {seed}, validation tasks, top-1"), v.top1);
+            chosen.insert(format!("seed {seed}, validation tasks, top-5"), v.top5);
         }
         members.push(candle_core::safetensors::load(dir.join(WEIGHTS), &Device::Cpu)?.into_iter().collect());
     }
@@ -163,6 +190,82 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
         None => println!("no test tasks"),
     }
     Ok(())
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FoldResult {
+    config: String,
+    /// Of one model a seed, alone, and of all of them together.
+    members: Vec<BTreeMap<String, Figures>>,
+    together: BTreeMap<String, Figures>,
+}
+
+/// Ranks each part of the training tasks by models of the other parts: what an unseen task may expect, over many tasks. Finished
+/// parts are skipped.
+fn cross_validate(config: &Config, records: &ScheduleRecords, folder: &Path) -> Result<()> {
+    let own = toml::to_string(config)?;
+    let encoder = Encoder::pretrained()?;
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    for fold in 0..config.schedules.folds {
+        let path = folder.join(format!("fold-{fold}.json"));
+        if !path.exists() {
+            std::fs::create_dir_all(folder)?;
+            files::write_json(&path, &one_fold(config, records, fold, &encoder, own.clone())?)?;
+        }
+        let found: FoldResult = files::read_json(&path)?;
+        ensure!(found.config == own, "{}: made with another configuration; remove it or rename", path.display());
+        alone.extend(found.members.iter().flat_map(BTreeMap::values).copied());
+        for (name, f) in &found.together {
+            println!("{name}: top-1 {:.3}, top-5 {:.3}, pairwise {:.3}", f.top1, f.top5, f.pairwise);
+        }
+        together.extend(found.together.into_values());
+    }
+    for (what, all) in [("one member", &alone), ("all members together", &together)] {
+        if let Some(f) = Figures::over(all) {
+            println!("{what}: top-1 {:.3}, top-5 {:.3}, pairwise {:.3}", f.top1, f.top5, f.pairwise);
+        }
+    }
+    Ok(())
+}
+
+fn one_fold(
+    config: &Config,
+    records: &ScheduleRecords,
+    fold: usize,
+    encoder: &Encoder,
+    own: String,
+) -> Result<FoldResult> {
+    let mut data = Split::default();
+    for (i, (_, task)) in records.tasks().enumerate() {
+        // Tasks come by name, so that every part has some of each kind.
+        let part = if i % config.schedules.folds == fold { &mut data.validation } else { &mut data.train };
+        part.add(task)?;
+    }
+    let prepared = Prepared::new(&data.train, &SentenceTable::build(encoder, &[])?)?;
+    let scorer = config.scorer(encoder.dim());
+    let examples = prepared.examples(&scorer)?;
+    let training = Training { config, data: &data, prepared: &prepared, scorer: &scorer, examples: &examples };
+    let (mut weights, mut members) = (Vec::new(), Vec::new());
+    for &seed in &config.seeds {
+        let member = learn(&scorer, &examples, None, &config.options(seed), &mut |epoch, loss, averages| {
+            if epoch % config.train.validate_every == 0 {
+                let figures = figures(&training.model(averages)?, &data.validation)?;
+                eprintln!("part {fold} seed {seed} epoch {epoch}: loss {loss:.4} {figures:?}");
+            }
+            Ok(())
+        })?;
+        members.push(by_task(&training.model(&member)?, &data.validation)?);
+        weights.push(member);
+    }
+    let model = ScheduleModel::from_members(
+        scorer.clone(),
+        prepared.numbers.clone(),
+        weights,
+        prepared.table.clone(),
+        provenance(&data.train),
+    )?;
+    Ok(FoldResult { config: own, members, together: by_task(&model, &data.validation)? })
 }
 
 /// What the runs of all seeds share.
@@ -194,7 +297,7 @@ impl Training<'_> {
             let figures = figures(&self.model(averages)?, &self.data.validation)?;
             eprintln!("seed {seed} epoch {epoch}: loss {loss:.4} validation {figures:?}");
             let better = match (&best, &figures) {
-                (Some((_, Some(old))), Some(new)) => new.pairwise > old.pairwise,
+                (Some((_, Some(old))), Some(new)) => new.mean() > old.mean(),
                 _ => true,
             };
             if better {
@@ -262,6 +365,7 @@ impl Config {
             weight_decay: t.weight_decay,
             clip_norm: t.clip_norm,
             ema_decay: t.ema_decay,
+            top: t.top,
             seed,
         }
     }
@@ -285,12 +389,19 @@ struct Split {
 
 impl Split {
     fn load(data: &Data) -> Result<Split> {
-        let folder = &data.folder;
-        let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
-        let mut paths = entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?;
-        paths.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().ends_with(".jsonl.xz")));
-        paths.sort();
-        ensure!(!paths.is_empty(), "{}: no *.jsonl.xz in it; collect records first (plugins/tvm)", folder.display());
+        let mut paths = Vec::new();
+        for folder in &data.folders {
+            let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
+            let mut found = entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?;
+            found.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().ends_with(".jsonl.xz")));
+            ensure!(
+                !found.is_empty(),
+                "{}: no *.jsonl.xz in it; collect records first (plugins/tvm)",
+                folder.display()
+            );
+            paths.extend(found);
+        }
+        paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
         let mut split = Split::default();
         let (mut missing, mut seen) = (data.test.clone(), 0);
         for path in &paths {
@@ -319,19 +430,19 @@ impl Split {
 }
 
 fn figures(model: &ScheduleModel, records: &ScheduleRecords) -> ledg_cost_model::Result<Option<Figures>> {
-    let mut all = Vec::new();
-    for (_, task) in records.tasks() {
+    let all: Vec<Figures> = by_task(model, records)?.into_values().collect();
+    Ok(Figures::over(&all))
+}
+
+/// Figures of each task whose candidates differ.
+fn by_task(model: &ScheduleModel, records: &ScheduleRecords) -> ledg_cost_model::Result<BTreeMap<String, Figures>> {
+    let mut all = BTreeMap::new();
+    for (name, task) in records.tasks() {
         let traces: Vec<&str> = task.candidates.iter().map(|c| c.trace.as_str()).collect();
         let scores = model.score(&task.task, &traces)?.into_iter().collect::<ledg_cost_model::Result<Vec<f64>>>()?;
-        all.extend(figures_of(&scores, &merits(&task.candidates)));
+        all.extend(figures_of(&scores, &merits(&task.candidates)).map(|f| (name.to_owned(), f)));
     }
-    let n = all.len() as f64;
-    let mean = |f: fn(&Figures) -> f64| all.iter().map(f).sum::<f64>() / n;
-    Ok((!all.is_empty()).then(|| Figures {
-        pairwise: mean(|f| f.pairwise),
-        top1: mean(|f| f.top1),
-        top5: mean(|f| f.top5),
-    }))
+    Ok(all)
 }
 
 /// `None` for a task none of whose candidates differ.

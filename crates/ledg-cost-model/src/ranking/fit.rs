@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Tensor};
 use ledg_predictor::{
-    AdamW, GraphBatch, Mode, QuotientGraph, ScoreConfig, Scorer, SeededInit, learning_rate, ranking_loss,
+    AdamW, GraphBatch, Mode, QuotientGraph, ScoreConfig, Scorer, SeededInit, learning_rate, ranking_loss, top_loss,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -44,6 +44,8 @@ pub struct FitOptions {
     pub clip_norm: f64,
     /// Decay of the running average of weights that is kept.
     pub ema_decay: f64,
+    /// Weight of the part of the loss that looks at the best candidates only ([`top_loss`]).
+    pub top: f64,
     /// Seed of initial weights, order and dropout.
     pub seed: u64,
 }
@@ -87,7 +89,10 @@ pub fn fit(
             let merits: Vec<f64> = step.iter().map(|&(t, e)| tasks[t][e].merit).collect();
             let batch = GraphBatch::new(&graphs, scorer.trunk_config(), DType::F32)?;
             let scores = scorer.scores(&batch, &Mode::Train(&rng))?;
-            let Some(loss) = ranking_loss(&scores, &merits)? else { continue };
+            let Some(mut loss) = ranking_loss(&scores, &merits)? else { continue };
+            if options.top > 0.0 {
+                loss = (loss + (top_loss(&scores, &merits)? * options.top)?)?;
+            }
             let rate = learning_rate(optimizer.steps(), total, options.learning_rate, options.warmup);
             sum += f64::from(loss.to_scalar::<f32>()?);
             n += 1;

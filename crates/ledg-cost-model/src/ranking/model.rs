@@ -54,6 +54,7 @@ impl Default for UpdateOptions {
             weight_decay: 0.02,
             clip_norm: 1.0,
             ema_decay: 0.9,
+            top: 0.3,
             seed: 0,
         };
         let untrained = FitOptions { epochs: 20, learning_rate: 3e-3, ..trained.clone() };

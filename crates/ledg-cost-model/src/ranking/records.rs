@@ -133,6 +133,18 @@ impl ScheduleRecords {
         }
     }
 
+    /// Adds a task with its candidates.
+    ///
+    /// # Errors
+    /// As [`ScheduleRecords::declare`].
+    pub fn add(&mut self, records: &TaskRecords) -> Result<()> {
+        self.declare(records.task.clone())?;
+        if let Some(known) = self.tasks.get_mut(&records.task.name) {
+            known.candidates.extend(records.candidates.iter().cloned());
+        }
+        Ok(())
+    }
+
     /// Reads a file of lines.
     ///
     /// # Errors

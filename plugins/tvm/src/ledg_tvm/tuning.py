@@ -16,9 +16,9 @@ from tvm.s_tir.meta_schedule.builder.local_builder import default_build, default
 from .model import LedgCostModel
 
 
-def this_cpu(cores: int = 1) -> Any:
-    """This machine's CPU as a target."""
-    return tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu(), "num-cores": cores})
+def this_cpu(cores: int = 1, mcpu: Optional[str] = None) -> Any:
+    """This machine's CPU as a target, or code for an older one that it also runs."""
+    return tvm.target.Target({"kind": "llvm", "mcpu": mcpu or tvm.target.codegen.llvm_get_system_cpu(), "num-cores": cores})
 
 
 def builder() -> Any:

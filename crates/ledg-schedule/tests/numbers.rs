@@ -1,0 +1,127 @@
+//! Numbers of small nests, worked out by hand.
+
+use ledg_schedule::{NUMBER_NAMES, ScheduleGraph, ScheduleNode, ScheduleWords, Task};
+
+/// C[i,j] += A[i,k] · B[k,j] with 8, 16 and 4 iterations, f32.
+fn matmul() -> Task {
+    let task = r#"{"name":"matmul","blocks":[{"name":"C","flops":2.0,
+        "axes":[{"extent":8,"reduce":false},{"extent":16,"reduce":false},{"extent":4,"reduce":true}],
+        "accesses":[{"buffer":"A","element_bytes":4,"write":false,"dims":[[[0,1]],[[2,1]]]},
+                    {"buffer":"B","element_bytes":4,"write":false,"dims":[[[2,1]],[[1,1]]]},
+                    {"buffer":"C","element_bytes":4,"write":true,"dims":[[[0,1]],[[1,1]]]}]}]}"#;
+    Task::from_json(task).unwrap()
+}
+
+const HEAD: &str = "b0 = sch.get_sblock(name=\"C\", func_name=\"main\")\nl1, l2, l3 = sch.get_loops(block=b0)\n";
+
+fn graph(trace: &str) -> ScheduleGraph {
+    ScheduleGraph::new(&matmul(), &format!("{HEAD}{trace}"), ScheduleWords::builtin().unwrap()).unwrap()
+}
+
+fn nodes<'a>(graph: &'a ScheduleGraph, sentence: &str) -> Vec<&'a ScheduleNode> {
+    graph.nodes.iter().filter(|n| n.sentence == sentence).collect()
+}
+
+/// Compares numbers of a node, by name, to what is expected.
+fn check(node: &ScheduleNode, expect: &[(&str, f64)]) {
+    for (name, expected) in expect {
+        let place = NUMBER_NAMES.iter().position(|n| n == name).unwrap_or_else(|| panic!("no number `{name}`"));
+        let found = f64::from(node.numbers[place]);
+        assert!((found - expected).abs() < 1e-5, "{name}: {found}, expected {expected}");
+    }
+}
+
+fn log(x: f64) -> f64 {
+    (1.0 + x).log2()
+}
+
+#[test]
+fn a_vectorised_matrix_product() {
+    // for i in 8: for k in 4: vectorised j in 16
+    let graph = graph("sch.reorder(l1, l3, l2)\nsch.vectorize(loop=l2)\n");
+    let block = nodes(&graph, "Block reduction")[0];
+    // Level by level, inwards: lines of C, A, B are 8 + 2 + 4, 1 + 1 + 4, 1 + 1 + 1; the data 896, 384 and 192 bytes.
+    // Loaded whenever a level is begun, that is 896, 384 · 8 = 3072 and 192 · 32 = 6144 bytes.
+    let between = (512f64 / 384.0).log2() / (896f64 / 384.0).log2();
+    let at_512 = 3072.0 * (896f64 / 3072.0).powf(between);
+    check(
+        block,
+        &[
+            ("log2 vector lanes", log(16.0)),
+            ("share of 8 lanes used", 1.0),
+            ("share of 16 lanes used", 1.0),
+            ("log2 extent of the innermost loop", log(16.0)),
+            ("spatial", 1.0),
+            // j moves C and B by an element and leaves A where it is.
+            ("step of access 1, log2 bytes", log(4.0)),
+            ("step of access 2, log2 bytes", 0.0),
+            ("step of access 3, log2 bytes", log(4.0)),
+            // Inside of k: a row of 16 elements of C, one of A and 16 of B in 16 iterations.
+            ("log2 elements written inside the innermost reduction", log(16.0)),
+            ("elements read by iteration inside the innermost reduction, log2", log(17.0 / 16.0)),
+            ("log2 iterations of the innermost run of reductions", log(4.0)),
+            ("log2 copies of the statement unrolled", log(1.0)),
+            ("iterations by those of the untouched block, log2", 0.0),
+            ("share of the task's flops", 1.0),
+            ("log2 parallel iterations", log(1.0)),
+            ("log2 blocks inlined", 0.0),
+            ("traffic at 512 B by iteration, log2 bytes", (at_512 / 512.0).log2()),
+            ("traffic at 32 KiB by iteration, log2 bytes", (896f64 / 512.0).log2()),
+            ("traffic at 512 KiB by iteration, log2 bytes", (896f64 / 512.0).log2()),
+            ("traffic at 8 MiB by iteration, log2 bytes", (896f64 / 512.0).log2()),
+        ],
+    );
+    // k: C stays, A moves by an element, B by a row of 64 bytes.
+    check(
+        nodes(&graph, "Loop reduction")[0],
+        &[
+            ("step of access 1, log2 bytes", 0.0),
+            ("step of access 2, log2 bytes", log(4.0)),
+            ("step of access 3, log2 bytes", log(64.0)),
+            ("log2 cache lines of access 1", log(1.0)),
+            ("log2 cache lines of access 2", log(1.0)),
+            ("log2 cache lines of access 3", log(4.0)),
+            ("unrolled by the limit", 0.0),
+        ],
+    );
+    check(nodes(&graph, "Loop spatial vectorized")[0], &[("log2 vector lanes", log(16.0))]);
+}
+
+#[test]
+fn lanes_that_do_not_fill_registers() {
+    // 16 = 4 · 4: half of 8 lanes, a quarter of 16.
+    let graph =
+        graph("l4, l5 = sch.split(loop=l2, factors=[4, 4])\nsch.reorder(l1, l4, l3, l5)\nsch.vectorize(loop=l5)\n");
+    let expect = [("log2 vector lanes", log(4.0)), ("share of 8 lanes used", 0.5), ("share of 16 lanes used", 0.25)];
+    check(nodes(&graph, "Block reduction")[0], &expect);
+}
+
+#[test]
+fn loops_within_the_limit_are_unrolled() {
+    let limit = "sch.annotate(block_or_loop=l1, ann_key=\"pragma_auto_unroll_max_step\", ann_val=16)\n";
+    // 4 copies are within 16; 32 are not. The vectorised loop counts as one.
+    let graph = graph(&format!("sch.reorder(l1, l3, l2)\nsch.vectorize(loop=l2)\n{limit}"));
+    check(nodes(&graph, "Block reduction")[0], &[("log2 copies of the statement unrolled", log(4.0))]);
+    let copies = [("unrolled by the limit", 1.0), ("log2 copies of the statement unrolled", log(4.0))];
+    check(nodes(&graph, "Loop reduction")[0], &copies);
+    check(nodes(&graph, "Loop spatial")[0], &[("unrolled by the limit", 0.0)]);
+}
+
+#[test]
+fn loops_around_several_blocks_are_seen_from_the_one_whose_axes_they_move_along() {
+    let graph = graph("sch.parallel(loop=l1)\nb4 = sch.decompose_reduction(block=b0, loop=l3)\n");
+    // i and j enclose the initial values and the update; i runs over 8 · 16 · 4 iterations of the update.
+    let outer = nodes(&graph, "Loop spatial parallel")[0];
+    check(outer, &[("log2 iterations inside", log(512.0)), ("log2 cache lines of access 3", log(4.0))]);
+    // The initial values move along the same axes: 128 elements of C in 8 lines, 512 bytes in 128 iterations.
+    check(
+        nodes(&graph, "Block init")[0],
+        &[
+            ("log2 bytes written", log(512.0)),
+            ("log2 cache lines of access 1", log(8.0)),
+            ("traffic at 32 KiB by iteration, log2 bytes", 2.0),
+            ("iterations by those of the untouched block, log2", 0.0),
+            ("log2 parallel iterations", log(8.0)),
+        ],
+    );
+}
