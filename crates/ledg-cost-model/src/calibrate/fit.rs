@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{LnSizes, N_SHAPE, levels};
-use super::relatives::{Relative, beyond};
+use super::relatives::Relative;
 
 /// Standard deviations that are assumed before there are records, in ln latency: of platforms around the model's level,
 /// and of the levels of kinds around what they belong to. Wide: a few records outweigh them.
@@ -157,12 +157,12 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
     // Totals alone do not tell sizes apart.
     let sized = equations.iter().any(|e| e.share.is_some());
     let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
-    let usual = match form {
-        Form::WithRelatives => usual(&equations),
+    let mut relatives = match form {
+        Form::WithRelatives => relatives(&equations),
         Form::Without => Vec::new(),
     };
-    usual.iter().for_each(|_| {
-        unknowns.add(RELATIVES_STD / (usual.len() as f64).sqrt());
+    relatives.iter().for_each(|_| {
+        unknowns.add(RELATIVES_STD / (relatives.len() as f64).sqrt());
     });
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     let mut slopes: BTreeMap<&str, [usize; N_SHAPE]> = BTreeMap::new();
@@ -186,7 +186,7 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
             });
             predicted.push((column, part.seconds));
         }
-        let differences = equation.differences.iter().zip(&usual).map(|(&d, &usual)| beyond(d, usual)).collect();
+        let differences = relatives.iter().zip(&equation.differences).map(|(own, &d)| own.beyond(d)).collect();
         rows.push(Row { ln_measured: equation.ln_measured, predicted, share: equation.share, differences });
     }
     if rows.is_empty() {
@@ -196,16 +196,15 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
     let per_ln = |kind: &str| slopes.get(kind).map_or([0.0; N_SHAPE], |own| own.map(|slope| theta[slope]));
     let of = |(kind, at): (&str, usize)| (kind.to_owned(), Correction { ln: theta[at], per_ln: per_ln(kind) });
     let levels = names.into_iter().map(of).collect();
-    let relatives = usual.iter().zip(&theta[1..]).map(|(&usual, &weight)| Relative { weight, usual }).collect();
+    relatives.iter_mut().zip(&theta[1..]).for_each(|(own, &weight)| own.weight = weight);
     Factors { platform: theta[0], levels, relatives }
 }
 
-/// The mean difference of each relative.
-fn usual(equations: &[&Equation]) -> Vec<f64> {
+/// The relatives of the equations that have any, without weights.
+fn relatives(equations: &[&Equation]) -> Vec<Relative> {
     let of: Vec<&[f64]> = equations.iter().map(|e| &e.differences[..]).filter(|d| !d.is_empty()).collect();
-    let n = of.len() as f64;
-    let mean = |k: usize| of.iter().map(|d| d[k]).sum::<f64>() / n;
-    (0..of.first().map_or(0, |d| d.len())).map(mean).collect()
+    let one = |k: usize| Relative::of(&of.iter().map(|d| d[k]).collect::<Vec<_>>());
+    (0..of.first().map_or(0, |d| d.len())).map(one).collect()
 }
 
 fn solve(rows: &[Row], unknowns: &Unknowns) -> Vec<f64> {

@@ -53,6 +53,9 @@ const PROFILED: usize = 3;
 /// Parts that networks are divided into for cross-validation; fewer networks are left out one by one.
 const FOLDS: usize = 20;
 
+/// Relatives are looked at where they leave no more than this share of the error.
+const ENOUGH: f64 = 0.9;
+
 /// Corrections by platform.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +94,9 @@ impl Calibration {
             let believable = |ln: &f64| ln.is_finite() && ln.abs() <= BEYOND_BELIEF.ln();
             let sound = believable(&p.ln_scale)
                 && p.kinds.values().all(|c| believable(&c.ln) && c.per_ln.iter().all(believable))
-                && p.relatives.values().all(|r| believable(&r.weight) && r.usual.is_finite())
+                && p.relatives
+                    .values()
+                    .all(|r| believable(&r.weight) && r.usual.is_finite() && (0.0..=1.0).contains(&r.farthest))
                 && p.nodes.as_ref().is_none_or(NodeTimes::is_sound)
                 && p.scores.scores.iter().all(|s| s.is_finite() && *s >= 0.0)
                 && p.scores.scores.is_sorted()
@@ -493,7 +498,7 @@ impl Chosen {
         let with = cross_validate(records, &networks, Form::WithRelatives);
         let without = cross_validate(records, &networks, Form::Without);
         let (form, held_out) = match (with, without) {
-            (Some(with), Some(without)) if error(&with) < error(&without) => (Form::WithRelatives, Some(with)),
+            (Some(with), Some(without)) if error(&with) < ENOUGH * error(&without) => (Form::WithRelatives, Some(with)),
             (_, without) => (Form::Without, without),
         };
         Chosen { factors: fit::fit(records.iter().flat_map(|r| r.equations()), form), held_out }

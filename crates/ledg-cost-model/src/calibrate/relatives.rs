@@ -27,20 +27,29 @@ const FARTHEST: f64 = 0.8;
 pub struct Relative {
     /// Added to the ln latency for each unit of the difference beyond the usual.
     pub weight: f64,
-    /// The difference in ln latency that is usual: that of the records.
+    /// The difference in ln latency that is usual: the mean of the records.
     pub usual: f64,
+    /// How far from it the records' differences are at most; further ones say no more.
+    pub farthest: f64,
 }
 
 impl Relative {
     /// What it adds to the ln latency.
     pub(crate) fn adds(&self, difference: f64) -> f64 {
-        self.weight * beyond(difference, self.usual)
+        self.weight * self.beyond(difference)
     }
-}
 
-/// How far a difference is from the usual one, within bounds.
-pub(super) fn beyond(difference: f64, usual: f64) -> f64 {
-    (difference - usual).clamp(-FARTHEST, FARTHEST)
+    /// How far a difference is from the usual one, within bounds.
+    pub(super) fn beyond(&self, difference: f64) -> f64 {
+        (difference - self.usual).clamp(-self.farthest, self.farthest)
+    }
+
+    /// From the differences of the records, at least one; without a weight.
+    pub(super) fn of(differences: &[f64]) -> Self {
+        let usual = differences.iter().sum::<f64>() / differences.len() as f64;
+        let farthest = differences.iter().fold(0.0, |m: f64, d| m.max((d - usual).abs())).min(FARTHEST);
+        Relative { weight: 0.0, usual, farthest }
+    }
 }
 
 /// The platforms that training measured, ready for many graphs.
