@@ -24,7 +24,7 @@ const MAX_WORDS: usize = 8;
 ///
 /// // Sentences of one's own stand in a file of the same form; a model is bound to them by their fingerprint.
 /// let own = r#"
-///     schema = 1
+///     schema = 2
 ///     [primitive.split]
 ///     sentence = "cut in {parts}"
 ///     [loop]
