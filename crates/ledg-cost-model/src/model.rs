@@ -128,6 +128,9 @@ pub(crate) struct Targets {
     pub batches: Vec<u64>,
 }
 
+/// A query: which of the platforms, and the batch in units of the graph's.
+pub(crate) type Asked = (usize, f64);
+
 /// What members say of a query together.
 pub(crate) struct Mean {
     /// Mean of their ln seconds.
@@ -389,10 +392,9 @@ impl CostModel {
     }
 
     /// What the members say of a graph that this model readied, uncalibrated, with the queries (platform, batch in units).
-    pub(crate) fn answers(&self, graph: &PreparedGraph, on: &Targets) -> Result<(Vec<(usize, f64)>, Vec<Answers>)> {
+    pub(crate) fn answers(&self, graph: &PreparedGraph, on: &Targets) -> Result<(Vec<Asked>, Vec<Answers>)> {
         let batches = on.batches.iter().enumerate();
-        let queries: Vec<(usize, f64)> =
-            batches.map(|(i, &batch)| Ok((i, graph.units(batch)?))).collect::<Result<_>>()?;
+        let queries: Vec<Asked> = batches.map(|(i, &batch)| Ok((i, graph.units(batch)?))).collect::<Result<_>>()?;
         let answers = self.weights.engine.answer(&graph.rows, &on.platforms, &queries)?;
         Ok((queries, answers))
     }
