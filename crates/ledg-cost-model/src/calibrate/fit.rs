@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{LnSizes, N_SHAPE, levels};
+use super::linear;
 use super::relatives::Relative;
 
 /// Standard deviations that are assumed before there are records, in ln latency: of platforms around the model's level,
@@ -233,7 +234,7 @@ fn solve(rows: &[Row], unknowns: &Unknowns) -> Vec<f64> {
                 }
             }
         }
-        let delta = cholesky_solve(normal, right);
+        let delta = linear::solve(normal, right);
         let longest = delta.iter().fold(0.0f64, |m, d| m.max(d.abs()));
         let damping = (LONGEST / longest.max(LONGEST)).min(1.0);
         theta.iter_mut().zip(&delta).for_each(|(t, d)| *t += damping * d);
@@ -272,37 +273,6 @@ pub(super) fn median(mut x: Vec<f64>) -> f64 {
     x.sort_by(f64::total_cmp);
     let middle = x.len() / 2;
     if x.len() % 2 == 1 { x[middle] } else { (x[middle - 1] + x[middle]) / 2.0 }
-}
-
-/// The solution of a symmetric positive definite system.
-///
-/// # Shapes
-/// a (n, n), b (n) → (n)
-fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
-    let n = b.len();
-    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-    for i in 0..n {
-        let (above, below) = a.split_at_mut(i);
-        let row = &mut below[0];
-        for (j, other) in above.iter().enumerate() {
-            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
-        }
-        // The priors keep every pivot above zero.
-        row[i] = (row[i] - dot(&row[..i], &row[..i])).sqrt();
-    }
-    for i in 0..n {
-        for k in 0..i {
-            b[i] -= a[i][k] * b[k];
-        }
-        b[i] /= a[i][i];
-    }
-    for i in (0..n).rev() {
-        for k in i + 1..n {
-            b[i] -= a[k][i] * b[k];
-        }
-        b[i] /= a[i][i];
-    }
-    b
 }
 
 #[cfg(test)]
@@ -438,12 +408,5 @@ mod tests {
         let fit = fit(&(0..12).map(|i| among_relatives(i, 1.0, 0.0)).collect::<Vec<_>>());
         let far = |difference: f64| fit.ln_predicted(&Equation { differences: vec![difference; 4], ..whole(0.0) });
         assert!((far(50.0) - far(5.0)).abs() < 1e-12 && far(50.0).abs() < 3.0, "{}", far(50.0));
-    }
-
-    #[test]
-    fn a_system_of_two_by_hand() {
-        // 4x + 2y = 10, 2x + 3y = 9 → x = 1.5, y = 2.
-        let x = cholesky_solve(vec![vec![4.0, 2.0], vec![2.0, 3.0]], vec![10.0, 9.0]);
-        assert!((x[0] - 1.5).abs() < 1e-12 && (x[1] - 2.0).abs() < 1e-12);
     }
 }

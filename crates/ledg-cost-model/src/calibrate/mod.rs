@@ -16,6 +16,7 @@
 
 mod fit;
 pub(crate) mod kinds;
+mod linear;
 mod nodes;
 mod relatives;
 mod report;

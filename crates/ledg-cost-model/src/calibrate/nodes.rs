@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{Kind, LnSizes, Roofline, levels};
+use super::linear::{dot, inverse_factor, solve};
 
 /// Variances: of all nodes together, of each level of kinds, of sizes within a class, within a kind, and of a trend of a kind.
 const COMMON: f64 = 0.25;
@@ -223,59 +224,6 @@ impl Timed {
     }
 }
 
-/// Σ a·b in partial sums, which vectorise.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
-}
-
-/// The Cholesky factor of a positive definite matrix, both by the rows of their lower triangles.
-fn factor(mut a: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
-    for i in 0..a.len() {
-        let (above, below) = a.split_at_mut(i);
-        let row = &mut below[0];
-        for (j, other) in above.iter().enumerate() {
-            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
-        }
-        // The noise keeps every pivot above zero.
-        row[i] = (row[i] - dot(&row[..i], &row[..i])).sqrt();
-    }
-    a
-}
-
-/// The inverse of the Cholesky factor, by the rows of its lower triangle.
-fn inverse_factor(a: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
-    let l = factor(a);
-    let mut inverse: Vec<Vec<f64>> = Vec::with_capacity(l.len());
-    for (i, row) in l.iter().enumerate() {
-        let mut own = vec![0.0; i + 1];
-        for (k, above) in inverse.iter().enumerate() {
-            own[..=k].iter_mut().zip(above).for_each(|(own, x)| *own -= row[k] * x);
-        }
-        own[i] = 1.0;
-        own.iter_mut().for_each(|x| *x /= row[i]);
-        inverse.push(own);
-    }
-    inverse
-}
-
-/// The solution of a positive definite system, given by the rows of its lower triangle.
-fn solve(a: Vec<Vec<f64>>, b: Vec<f64>) -> Vec<f64> {
-    let inverse = inverse_factor(a);
-    let mut x = vec![0.0; b.len()];
-    for row in &inverse {
-        let along = dot(row, &b[..row.len()]);
-        x.iter_mut().zip(row).for_each(|(x, r)| *x += r * along);
-    }
-    x
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,12 +294,5 @@ mod tests {
         let fitted = fitted(&profiles);
         assert_eq!(fitted.times.observed.values().map(Vec::len).sum::<usize>(), MOST);
         assert!(fitted.times.is_sound() && fitted.left_out.iter().flatten().all(|ln| ln.is_finite()));
-    }
-
-    #[test]
-    fn a_system_of_two_by_hand() {
-        // 4x + 2y = 10, 2x + 3y = 9 → x = 1.5, y = 2.
-        let x = solve(vec![vec![4.0], vec![2.0, 3.0]], vec![10.0, 9.0]);
-        assert!((x[0] - 1.5).abs() < 1e-12 && (x[1] - 2.0).abs() < 1e-12);
     }
 }
