@@ -20,7 +20,8 @@ from ledg_tvm._task import task_json
 from ledg_tvm.compare import expected_of_random, figures_of
 from ledg_tvm.model import record
 from ledg_tvm.replay import apply_trace, context_of
-from ledg_tvm.workloads import COLLECTED, operator
+from ledg_tvm.tuning import is_relax, lowered
+from ledg_tvm.workloads import COLLECTED, operator, workload
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.runner import RunnerResult as Result
@@ -48,6 +49,18 @@ def check_tasks() -> None:
         task = task_of(tvm.IRModule({"main": operator(kind, shape)}), kind)
         assert task["blocks"] and all(b["accesses"] for b in task["blocks"]), (kind, task)
         assert any(b["flops"] > 0 for b in task["blocks"]), kind
+
+
+def check_network() -> None:
+    """A network of relax is many tasks, each of which the library takes."""
+    target = tvm.target.Target({"kind": "llvm", "num-cores": 1})
+    network = workload("resnet18")
+    assert is_relax(network) and not is_relax(tvm.IRModule({"main": operator("matmul", (64, 64, 64))}))
+    tasks = ms.relax_integration.extract_tasks(lowered(network, target), target, {})
+    assert len(tasks) > 20, len(tasks)
+    for task in tasks:
+        blocks = task_of(task.dispatched[0], task.task_name)["blocks"]
+        assert blocks and all(b["accesses"] for b in blocks), task.task_name
 
 
 def check_model() -> None:
@@ -133,6 +146,7 @@ def check_figures() -> None:
 
 if __name__ == "__main__":
     check_tasks()
+    check_network()
     check_replay()
     check_figures()
     check_model()

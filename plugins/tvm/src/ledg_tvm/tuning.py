@@ -51,6 +51,17 @@ def runner(repeat: int = 3, min_repeat_ms: int = 20, core: Optional[int] = None)
     return ms.runner.LocalRunner(timeout_sec=30.0, evaluator_config=config, initializer=initializer)
 
 
+def is_relax(mod: Any) -> bool:
+    """Whether a module has functions of relax, not of TIR alone."""
+    return isinstance(mod, tvm.IRModule) and any(type(f).__name__ == "Function" for f in mod.functions.values())
+
+
+def lowered(mod: Any, target: Any) -> Any:
+    """A relax module with its operators as fused functions of TIR: relax's own operators are no tasks."""
+    with target:
+        return tvm.relax.get_pipeline("zero")(mod)
+
+
 def tune(
     mod: Any,
     *,
@@ -78,8 +89,8 @@ def tune(
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = work_dir or scratch
-        if isinstance(mod, tvm.IRModule) and any(type(f).__name__ == "Function" for f in mod.functions.values()):
-            database = ms.relax_integration.tune_relax(mod=mod, params={}, work_dir=folder, **common)
+        if is_relax(mod):
+            database = ms.relax_integration.tune_relax(mod=lowered(mod, target), params={}, work_dir=folder, **common)
         else:
             database = ms.tir_integration.tune_tir(
                 mod=mod, work_dir=folder, num_tuning_cores=1, **common
