@@ -54,7 +54,10 @@ const PROFILED: usize = 3;
 /// Parts that networks are divided into for cross-validation; fewer networks are left out one by one.
 const FOLDS: usize = 20;
 
-/// Relatives are looked at where they leave no more than this share of the error.
+/// Relatives are looked at where cross-validation over at least so many networks says that they leave no more than this share
+/// of the error. Fewer networks, often of one family, do not say what they are worth for others; and where nodes were
+/// measured, kinds are told apart by them (docs/calibration.md).
+const NETWORKS: usize = 6;
 const ENOUGH: f64 = 0.9;
 
 /// Corrections by platform.
@@ -496,7 +499,9 @@ impl Chosen {
     fn for_records(records: &[&Comparison]) -> Self {
         let networks = networks(records);
         let error = |off: &Vec<f64>| off.iter().map(|off| off.abs()).sum::<f64>();
-        let with = cross_validate(records, &networks, Form::WithRelatives);
+        let enough = networks.iter().collect::<BTreeSet<_>>().len() >= NETWORKS;
+        let may = enough && records.iter().all(|r| r.profile.is_empty());
+        let with = may.then(|| cross_validate(records, &networks, Form::WithRelatives)).flatten();
         let without = cross_validate(records, &networks, Form::Without);
         let (form, held_out) = match (with, without) {
             (Some(with), Some(without)) if error(&with) < ENOUGH * error(&without) => (Form::WithRelatives, Some(with)),
