@@ -1499,8 +1499,10 @@ void ledg_records_free(struct ledg_records *records);
 
 /**
  * Gives a new model that is calibrated to the records: for every platform measured robust factors, one of all its latencies and
- * one of each kind of operator, shrunk towards none where records are few, and intervals from the records where there are
- * enough of them. Platforms without records keep their predictions, and no records at all give the same model. Records of the
+ * one of each kind of operator, shrunk towards none where records are few, and, from six networks on, how much it is like each
+ * platform that training measured, where cross-validation finds that to help. Where three networks or more have times of their
+ * nodes, nodes are told from those in place of all that. Intervals come from the records where there are enough of them; queries
+ * of a calibrated platform can take a few times longer. Platforms without records keep their predictions, and no records at all give the same model. Records of the
  * same graph, platform and batch that are further apart than a factor of 1.5 are refused. The caller owns `*out`; free it with
  * `ledg_model_free`; the given model stays as it is. Takes the time of a prediction for each record.
  *

@@ -17,8 +17,10 @@ A `.csv` file has the columns graph, hardware, batch and latency_s, seconds of t
 `--dim` is for those of its graphs that have such a dimension.
 
 For every platform of the records, a factor of all its times and one of each kind of operator is
-fitted, shrunk towards none: five records are enough to gain by. With records of every node
-(`measure --per-node`) kinds are told apart at once. Other platforms keep their predictions.
+fitted, shrunk towards none: five records are enough to gain by. From six networks on, it is also
+found which measured platforms it is like, if cross-validation says that this helps. With three
+networks or more that have times of every node (`measure --per-node`), nodes are told from those
+times instead. Other platforms keep their predictions.
 
 The table has the mean error (MAPE), the median error and the share of predictions within 10 %:
 before, and after by cross-validation, which predicts each network by factors that were fitted
