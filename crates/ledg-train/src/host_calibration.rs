@@ -3,7 +3,7 @@
 //! Families are dealt into three parts. Each part in turn is tested on; records to calibrate with are drawn from the other
 //! two. **Invariant:** a family that is tested on gives no record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -36,6 +36,8 @@ struct Score {
     metrics: Metrics,
     /// Rank correlation of the nodes' times within a network, the median over the networks that were profiled.
     spearman: Option<f64>,
+    /// ln of predicted and of measured seconds, by family.
+    by_family: BTreeMap<String, Vec<(f64, f64)>>,
 }
 
 /// The table, as Markdown; `draws` sets of records are drawn for every number and part.
@@ -48,8 +50,8 @@ pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u6
         None => (*CostModel::default_model()?).clone(),
     };
     let networks = networks(&records, &model)?;
-    let families: BTreeSet<&str> = networks.iter().map(|n| n.family.as_str()).collect();
-    let mut dealt: Vec<&str> = families.into_iter().collect();
+    let names: BTreeSet<&str> = networks.iter().map(|n| n.family.as_str()).collect();
+    let mut dealt: Vec<&str> = names.into_iter().collect();
     ensure!(dealt.len() >= PARTS, "{}: {} families are too few", folder.display(), dealt.len());
     dealt.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
     let platform = records.rows()[networks[0].row].hardware.to_string();
@@ -63,12 +65,20 @@ pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u6
         ">within 10 %",
         ">Spearman of nodes",
     ]);
+    let mut families = BTreeMap::<String, Vec<String>>::new();
+    let mut columns = Vec::new();
     for &n in numbers {
         for profiled in [false, true] {
             if n == 0 && profiled {
                 continue;
             }
             let scores = scores(&records, &model, &networks, &dealt, (n, profiled, draws))?;
+            if profiled || n == 0 {
+                columns.push(n);
+                for (family, mape) in by_family(&scores)? {
+                    families.entry(family).or_default().push(format!("{mape:.1}"));
+                }
+            }
             let mean = |get: &dyn Fn(&Score) -> f64| mean_std(&scores.iter().map(get).collect::<Vec<_>>()).0;
             let worst = scores.iter().map(|s| s.metrics.mape).fold(0.0, f64::max);
             let nodes: Vec<f64> = scores.iter().filter_map(|s| s.spearman).collect();
@@ -89,6 +99,15 @@ pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u6
                 if nodes.is_empty() { String::new() } else { format!("{:.3}", mean_std(&nodes).0) },
             ]);
         }
+    }
+    writeln!(text, "{table}")?;
+    writeln!(text, "## By family\n")?;
+    writeln!(text, "MAPE %, by number of records with times of networks and nodes.\n")?;
+    let heads: Vec<String> = columns.iter().map(|n| format!(">{n}")).collect();
+    let mut table = TextTable::new(&["family"].into_iter().chain(heads.iter().map(String::as_str)).collect::<Vec<_>>());
+    for (family, mut row) in families {
+        row.insert(0, family);
+        table.row(&row);
     }
     writeln!(text, "{table}")?;
     writeln!(text, "## Parts\n")?;
@@ -164,14 +183,14 @@ fn scores(
 }
 
 fn score(records: &Records, model: &CostModel, tested: &[&Network]) -> Result<Score> {
-    let (mut pairs, mut ranks) = (Vec::new(), Vec::new());
+    let (mut by_family, mut ranks) = (BTreeMap::<String, Vec<(f64, f64)>>::new(), Vec::new());
     for network in tested {
         let row = &records.rows()[network.row];
         let measured = row.latency_s().context("a record without a time")?;
         let options = PredictOptions { per_node: true, ..PredictOptions::default() };
         let on = [((*row.hardware).clone(), row.batch)];
         let estimate = model.predict(&network.prepared, &on, &options)?.remove(0);
-        pairs.push((estimate.latency_s.ln(), measured.ln()));
+        by_family.entry(network.family.clone()).or_default().push((estimate.latency_s.ln(), measured.ln()));
         let described = network.prepared.described();
         let nodes = estimate.nodes.iter().filter_map(|node| {
             let times: Vec<f64> =
@@ -184,8 +203,19 @@ fn score(records: &Records, model: &CostModel, tested: &[&Network]) -> Result<Sc
         }
     }
     ranks.sort_by(f64::total_cmp);
+    let pairs: Vec<(f64, f64)> = by_family.values().flatten().copied().collect();
     let metrics = Metrics::of(&pairs).context("nothing was tested")?;
-    Ok(Score { metrics, spearman: ranks.get(ranks.len() / 2).copied() })
+    Ok(Score { metrics, spearman: ranks.get(ranks.len() / 2).copied(), by_family })
+}
+
+/// MAPE of each family, over all sets of records that were drawn.
+fn by_family(scores: &[Score]) -> Result<BTreeMap<String, f64>> {
+    let mut pairs = BTreeMap::<&String, Vec<(f64, f64)>>::new();
+    for (family, own) in scores.iter().flat_map(|score| &score.by_family) {
+        pairs.entry(family).or_default().extend(own);
+    }
+    let mape = |own: &[(f64, f64)]| Metrics::of(own).map(|m| m.mape).context("nothing was tested");
+    pairs.into_iter().map(|(family, own)| Ok((family.clone(), mape(&own)?))).collect()
 }
 
 /// The correlation of ranks; equal values share the mean of their ranks.

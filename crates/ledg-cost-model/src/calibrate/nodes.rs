@@ -27,8 +27,10 @@ const REACH: f64 = 5.0;
 /// Standard deviation of the seconds of nodes that are all of their network; of others in proportion to 1 / share^¼.
 const NOISE: f64 = 0.2;
 const SMALLEST_SHARE: f64 = 1e-4;
-/// Observations that take part; the smallest of each network are left out beyond.
+/// Observations that take part, and the difference in every ln size below which two nodes of a kind are alike: beyond that
+/// number those are left out first.
 const MOST: usize = 1000;
+const ALIKE: f64 = 0.4;
 
 /// Nodes of one kind and shape in a profiled network.
 #[derive(Debug, Clone)]
@@ -143,6 +145,32 @@ pub(super) struct Fitted {
     pub left_out: Vec<Vec<f64>>,
 }
 
+/// Which nodes take part: networks in turn, each one's largest first; those like one that takes part already wait until all
+/// others do.
+fn chosen(profiles: &[Vec<Timed>], orders: &[Vec<usize>]) -> Vec<(usize, usize)> {
+    let longest = orders.iter().map(Vec::len).max().unwrap_or_default();
+    let in_turn = (0..longest).flat_map(|rank| {
+        let ranked = move |(network, order): (usize, &Vec<usize>)| Some((network, *order.get(rank)?));
+        orders.iter().enumerate().filter_map(ranked)
+    });
+    let mut by_kind: BTreeMap<&str, Vec<&LnSizes>> = BTreeMap::new();
+    let (mut first, mut alike) = (Vec::new(), Vec::new());
+    for (network, i) in in_turn {
+        let node = &profiles[network][i];
+        let known = by_kind.entry(&node.kind).or_default();
+        let near = |other: &&LnSizes| other.iter().zip(&node.shape).all(|(a, b)| (a - b).abs() < ALIKE);
+        if known.iter().any(near) {
+            alike.push((network, i));
+        } else {
+            known.push(&node.shape);
+            first.push((network, i));
+        }
+    }
+    let mut chosen: Vec<(usize, usize)> = first.into_iter().chain(alike).take(MOST).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
 /// Fits the process to profiles, one a network.
 pub(super) fn fit(profiles: &[Vec<Timed>], roofline: Roofline) -> Fitted {
     let usable = |profile: &Vec<Timed>| -> Vec<usize> {
@@ -151,13 +179,7 @@ pub(super) fn fit(profiles: &[Vec<Timed>], roofline: Roofline) -> Fitted {
         order
     };
     let orders: Vec<Vec<usize>> = profiles.iter().map(usable).collect();
-    let profiled = orders.iter().filter(|order| !order.is_empty()).count();
-    let quota = (MOST / profiled.max(1)).max(1);
-    let of_network = |(network, order): (usize, &Vec<usize>)| -> Vec<(usize, usize)> {
-        order.iter().take(quota).map(|&i| (network, i)).collect()
-    };
-    let mut chosen: Vec<(usize, usize)> = orders.iter().enumerate().flat_map(of_network).collect();
-    chosen.truncate(MOST);
+    let chosen = chosen(profiles, &orders);
     let of = |&(network, i): &(usize, usize)| &profiles[network][i];
     let y: Vec<f64> = chosen.iter().map(|at| of(at).ln_factor()).collect();
     let n = y.len();
@@ -286,6 +308,19 @@ mod tests {
         assert_eq!(plain.times, with.times);
         assert!(with.left_out.iter().flatten().all(|ln| ln.is_finite()) && with.times.is_sound());
         assert!(fitted(&[]).times.observed.is_empty());
+    }
+
+    #[test]
+    fn what_is_unlike_all_others_takes_part_before_what_is_alike() {
+        // Each network has more large nodes, all alike, than its part of what can take part, and one small one unlike them.
+        let of_network = |i: usize| -> Vec<Timed> {
+            let large = (0..MOST / 5).map(|j| Timed { share: 0.9, ..timed("ParamL Conv", 1e-4 * (i + j) as f64, 1.0) });
+            let small = Timed { share: 0.01, ..timed("Norm Softmax", i as f64, 1.0) };
+            large.chain([small]).collect()
+        };
+        let fitted = fitted(&(0..10).map(of_network).collect::<Vec<_>>());
+        assert_eq!(fitted.times.observed["Norm Softmax"].len(), 10);
+        assert_eq!(fitted.times.observed.values().map(Vec::len).sum::<usize>(), MOST);
     }
 
     #[test]

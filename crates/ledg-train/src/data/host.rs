@@ -54,7 +54,12 @@ pub fn load(config: &HostConfig, describer: &Describer, registry: &HardwareRegis
     let mut data = Dataset { hash, ..Dataset::default() };
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    for row in records.rows() {
+    let mut measured: Vec<_> = records.rows().iter().filter(|row| row.latency_s().is_some()).collect();
+    if let Some(networks) = config.networks.filter(|&n| n < measured.len()) {
+        measured.shuffle(&mut ChaCha8Rng::seed_from_u64(config.seed));
+        measured.truncate(networks);
+    }
+    for row in measured {
         let Some(latency_s) = row.latency_s() else { continue };
         let graph = records.graph(&row.graph).context("a record without its graph")?;
         let entry = |described: DescribedGraph| {
@@ -210,11 +215,11 @@ pub mod tests {
         let folder = packed(dir.path());
         let mut registry = HardwareRegistry::builtin();
         add_device(&folder, &mut registry).unwrap();
-        let load = |nodes| {
-            let config = HostConfig { path: folder.clone(), nodes, seed: 0 };
+        let load = |nodes, networks| {
+            let config = HostConfig { path: folder.clone(), networks, nodes, seed: 0 };
             load(&config, &Describer::builtin().unwrap(), &registry).unwrap()
         };
-        let data = load(0);
+        let data = load(0, None);
         let families: Vec<&str> = data.graphs.iter().map(|g| g.family.as_str()).collect();
         assert_eq!(families, ["alexnet", "resnet", "squeezenet"]);
         assert_eq!((data.platforms.len(), data.platforms[0].device.as_str()), (1, "made-up"));
@@ -223,7 +228,9 @@ pub mod tests {
         assert!(!times.is_empty() && times.iter().all(|s| (*s * 1e5).fract() < 1e-9 || (*s * 1e5).fract() > 0.999));
         assert_eq!(data.records[1].latency_s, records.rows()[1].latency_s().unwrap());
 
-        let with_nodes = load(3);
+        assert_eq!((load(0, Some(2)).graphs.len(), load(0, Some(9)).graphs.len()), (2, 3));
+
+        let with_nodes = load(3, None);
         assert_eq!((with_nodes.graphs.len(), with_nodes.records.len()), (12, 12));
         let families: Vec<&str> = with_nodes.graphs[..4].iter().map(|g| g.family.as_str()).collect();
         assert_eq!(families, ["alexnet"; 4]);

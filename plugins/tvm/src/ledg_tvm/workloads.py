@@ -26,7 +26,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "norm": W.norm_bmn,
 }
 
-_EXAMPLES = {
+EXAMPLES: dict[str, tuple[int, ...]] = {
     "matmul": (512, 512, 512),
     "conv": (1, 28, 28, 128, 128, 3, 1, 1),
     "depthwise": (1, 56, 56, 128, 3, 1, 1),
@@ -160,6 +160,6 @@ def workload(name: str) -> Any:
         from .resnet import resnet18
 
         return resnet18()
-    if name not in _EXAMPLES:
+    if name not in EXAMPLES:
         raise ValueError(f"there is no workload {name!r}, there are {', '.join(NAMES)} and resnet18")
-    return operator(name, _EXAMPLES[name])
+    return operator(name, EXAMPLES[name])
