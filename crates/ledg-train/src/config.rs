@@ -262,6 +262,39 @@ pub struct TrainConfig {
     /// what is tested on stays the same, and of two sizes the larger draw holds the smaller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graphs: Option<usize>,
+    /// How many of the training devices are learned from, drawn by the run's seed; all if it is left out. For learning curves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<usize>,
+    /// Epochs on one kind of training graphs before those on the other; all graphs together if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrain: Option<Pretrain>,
+}
+
+/// Learning from one kind of graphs before the other. `graphs` limits the other kind alone, and validation is of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrain {
+    /// What is learned from first.
+    pub on: GraphKind,
+    /// Passes over it; with none it takes no part.
+    pub epochs: usize,
+}
+
+/// Two kinds of graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GraphKind {
+    /// Graphs of one node.
+    Operators,
+    /// Graphs of more.
+    Networks,
+}
+
+impl GraphKind {
+    /// Whether a graph of so many nodes is of the kind.
+    pub fn has(self, nodes: usize) -> bool {
+        (nodes == 1) == (self == GraphKind::Operators)
+    }
 }
 
 impl Experiment {
@@ -284,6 +317,7 @@ impl Experiment {
         );
         ensure!(t.validate_every > 0, "`train.validate_every` must be at least 1");
         ensure!(t.graphs != Some(0), "`train.graphs` must be at least 1");
+        ensure!(t.devices != Some(0), "`train.devices` must be at least 1");
         let positive = [("learning_rate", t.learning_rate), ("huber_delta", t.huber_delta), ("clip_norm", t.clip_norm)];
         for (name, value) in positive {
             ensure!(value.is_finite() && value > 0.0, "`train.{name}` is {value}, must be a positive number");

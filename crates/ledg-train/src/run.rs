@@ -10,10 +10,10 @@ use ledg_cost_model::{Describer, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::Experiment;
+use crate::config::{Experiment, TrainConfig};
 use crate::data::{self, Dataset};
 use crate::prepare::prepare;
-use crate::split::split;
+use crate::split::{TrainingSet, split};
 use crate::{files, trainer};
 
 /// What a finished run leaves behind.
@@ -185,10 +185,8 @@ fn one(
     let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
     let bar = bars.add(ProgressBar::new(1).with_style(style).with_prefix(format!("seed {seed} fold {fold}")));
     let started = std::time::Instant::now();
-    let (mut training, test) = split(data, &experiment.split, fold)?;
-    if let Some(graphs) = experiment.train.graphs {
-        training = training.limited(data, graphs, seed);
-    }
+    let (training, test) = split(data, &experiment.split, fold)?;
+    let training = limited(training, data, &experiment.train, seed)?;
     let prepared = prepare(data, &training.train, &experiment.model)?;
     let trained = trainer::train(&trainer::Training {
         data,
@@ -235,6 +233,30 @@ fn one(
     Ok(())
 }
 
+/// What of the training set a run learns from and validates on.
+fn limited(mut set: TrainingSet, data: &Dataset, config: &TrainConfig, seed: u64) -> Result<TrainingSet> {
+    if let Some(devices) = config.devices {
+        set = set.on_devices(data, devices, seed)?;
+    }
+    let first = |&graph: &usize| config.pretrain.is_some_and(|p| p.on.has(data.graphs[graph].graph.nodes.len()));
+    if let Some(graphs) = config.graphs {
+        set = set.limited_among(data, graphs, seed, |graph| !first(graph));
+    }
+    if let Some(pretrain) = config.pretrain {
+        let graph = |r: &usize| data.records[*r].graph;
+        set.validation.retain(|r| !first(&graph(r)));
+        ensure!(!set.validation.is_empty(), "`train.pretrain` leaves nothing to validate on");
+        if pretrain.epochs == 0 {
+            set.train.retain(|r| !first(&graph(r)));
+        }
+        ensure!(
+            set.train.iter().any(|r| !first(&graph(r))),
+            "`train.pretrain` leaves nothing to learn from afterwards"
+        );
+    }
+    Ok(set)
+}
+
 /// Marks the folder as belonging to these settings, so that no checkpoint of other settings is continued.
 pub fn claim(dir: &Path, hash: &str) -> Result<()> {
     let path = dir.join("config-hash");
@@ -275,7 +297,45 @@ pub fn machine() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::config::{GraphKind, Pretrain};
+    use crate::data::host::alone;
+
+    #[test]
+    fn a_part_of_the_training_set_is_learned_from() {
+        let mut config =
+            Experiment::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/experiments/default.toml"));
+        let config = &mut config.as_mut().unwrap().train;
+        let mut data = crate::data::synthetic::dataset();
+        let all = crate::data::synthetic::training_set(&data);
+        let graphs =
+            |set: &[usize], data: &Dataset| set.iter().map(|&r| data.records[r].graph).collect::<BTreeSet<_>>();
+        let devices =
+            |set: &[usize], data: &Dataset| set.iter().map(|&r| data.records[r].platform).collect::<BTreeSet<_>>();
+        let operator = *graphs(&all.train, &data).first().unwrap();
+        data.graphs[operator].graph = Arc::new(alone(&data.graphs[operator].graph, 0));
+
+        config.devices = Some(1);
+        let set = limited(all.clone(), &data, config, 0).unwrap();
+        assert_eq!((devices(&set.train, &data).len(), devices(&set.validation, &data).len()), (1, 1));
+        assert_eq!(graphs(&set.train, &data), graphs(&all.train, &data));
+        config.devices = Some(9);
+        assert_eq!(limited(all.clone(), &data, config, 0).unwrap(), all);
+
+        (config.devices, config.graphs) = (None, Some(1));
+        config.pretrain = Some(Pretrain { on: GraphKind::Operators, epochs: 1 });
+        let set = limited(all.clone(), &data, config, 0).unwrap();
+        assert!(graphs(&set.train, &data).contains(&operator), "what comes first is not limited");
+        assert_eq!(graphs(&set.train, &data).len(), 2);
+        config.pretrain = Some(Pretrain { on: GraphKind::Operators, epochs: 0 });
+        assert!(!graphs(&limited(all.clone(), &data, config, 0).unwrap().train, &data).contains(&operator));
+        config.pretrain = Some(Pretrain { on: GraphKind::Networks, epochs: 1 });
+        let error = limited(all, &data, config, 0).unwrap_err().to_string();
+        assert!(error.contains("nothing to validate on"), "{error}");
+    }
 
     /// The reports of docs/results name the settings they were made with: settings that came later must not change them.
     #[test]

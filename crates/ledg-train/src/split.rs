@@ -27,13 +27,40 @@ impl TrainingSet {
     /// Learns from the records of `n` of the training graphs, drawn by `seed`. Of two numbers the larger draw holds the
     /// smaller; what validates stays.
     pub fn limited(self, data: &Dataset, n: usize, seed: u64) -> Self {
-        let graphs: BTreeSet<usize> = self.train.iter().map(|&r| data.records[r].graph).collect();
-        let mut graphs: Vec<usize> = graphs.into_iter().collect();
-        graphs.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let kept: BTreeSet<usize> = graphs.into_iter().take(n).collect();
-        let train = self.train.into_iter().filter(|&r| kept.contains(&data.records[r].graph)).collect();
+        let counts = |_: &usize| true;
+        self.limited_among(data, n, seed, counts)
+    }
+
+    /// [`TrainingSet::limited`] among those graphs that count; all others stay.
+    pub fn limited_among(self, data: &Dataset, n: usize, seed: u64, counts: impl Fn(&usize) -> bool) -> Self {
+        let graph = |r: usize| data.records[r].graph;
+        let kept = drawn(self.train.iter().map(|&r| graph(r)).filter(&counts), n, seed);
+        let train = self.train.into_iter().filter(|&r| kept.contains(&graph(r)) || !counts(&graph(r))).collect();
         TrainingSet { train, ..self }
     }
+
+    /// Learns from, and chooses the checkpoint on, the records of `n` of the training devices, drawn by `seed`; of two numbers the
+    /// larger draw holds the smaller.
+    ///
+    /// # Errors
+    /// When nothing is left to choose the checkpoint on.
+    pub fn on_devices(self, data: &Dataset, n: usize, seed: u64) -> Result<Self> {
+        let device = |r: usize| data.platforms[data.records[r].platform].device.as_str();
+        let kept = drawn(self.train.iter().map(|&r| device(r)), n, seed);
+        let only = |records: Vec<usize>| records.into_iter().filter(|&r| kept.contains(device(r))).collect::<Vec<_>>();
+        let set = TrainingSet { train: only(self.train), validation: only(self.validation) };
+        ensure!(!set.validation.is_empty(), "{n} devices leave nothing to validate on");
+        Ok(set)
+    }
+}
+
+/// `n` of the distinct items, drawn by a seed.
+fn drawn<T: Ord>(items: impl Iterator<Item = T>, n: usize, seed: u64) -> BTreeSet<T> {
+    let distinct: BTreeSet<T> = items.collect();
+    let mut all: Vec<T> = distinct.into_iter().collect();
+    all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    all.truncate(n);
+    all.into_iter().collect()
 }
 
 /// Indices of records that nothing but the evaluation may see.

@@ -66,7 +66,7 @@ pub struct Training<'a> {
 
 /// Trains one model, from its checkpoint if there is one.
 pub fn train(training: &Training) -> Result<Trained> {
-    let (progress, n_parameters) = train_until(training, training.config.epochs)?;
+    let (progress, n_parameters) = train_until(training, usize::MAX)?;
     ensure!(progress.best_epoch > 0, "no epoch had a finite validation error");
     Ok(Trained {
         weights: CheckpointFiles::new(training.dir).load_best()?,
@@ -82,10 +82,9 @@ fn train_until(training: &Training, until: usize) -> Result<(Progress, usize)> {
     let init = SeededInit::new(seed);
     let model = Predictor::load(&prepared.config, init.builder(DType::F32))?;
     let mut optimizer = AdamW::new(init.vars(), config.weight_decay, config.clip_norm, config.ema_decay)?;
-    let by_graph = records_by_graph(data, &set.train);
-    let weights = family_weights(data, &by_graph, config.family_balance);
-    let steps_per_epoch = by_graph.len().div_ceil(config.graphs_per_step) as u64;
-    let total_steps = steps_per_epoch * config.epochs as u64;
+    let phases = phases(data, set, config);
+    let epochs: usize = phases.iter().map(|phase| phase.epochs).sum();
+    let total_steps: u64 = phases.iter().map(Phase::steps).sum();
     let files = CheckpointFiles::new(dir);
     let mut progress = match files.load(&mut optimizer)? {
         Some(progress) => progress,
@@ -94,7 +93,9 @@ fn train_until(training: &Training, until: usize) -> Result<(Progress, usize)> {
     let platforms = PlatformBatch::new(&prepared.platforms, &prepared.config, DType::F32)?;
     bar.set_length(total_steps);
     bar.set_position(progress.step);
-    while progress.epoch < until.min(config.epochs) {
+    while progress.epoch < until.min(epochs) {
+        let (phase, steps_before) = phase_of(&phases, progress.epoch);
+        let Phase { by_graph, weights, .. } = phase;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(1 + progress.epoch as u64);
         let rng = RefCell::new(rng);
@@ -102,21 +103,22 @@ fn train_until(training: &Training, until: usize) -> Result<(Progress, usize)> {
         order.shuffle(&mut *rng.borrow_mut());
         let mut loss_sum = 0.0;
         for chunk in order.chunks(config.graphs_per_step) {
-            let step = Step::draw(chunk, &by_graph, &weights, data, config.records_per_graph, &rng);
+            let step = Step::draw(chunk, by_graph, weights, data, config.records_per_graph, &rng);
             let loss = step.loss(&model, prepared, &platforms, config, &Mode::Train(&rng))?;
-            let rate = learning_rate(optimizer.steps(), total_steps, config.learning_rate, config.warmup);
+            let steps = optimizer.steps() - steps_before;
+            let rate = learning_rate(steps, phase.steps(), config.learning_rate, config.warmup);
             loss_sum += f64::from(loss.to_scalar::<f32>()?);
             optimizer.step(&loss.backward()?, rate)?;
             bar.inc(1);
         }
         progress.epoch += 1;
         progress.step = optimizer.steps();
-        let last = progress.epoch == config.epochs;
+        let last = progress.epoch == epochs;
         if progress.epoch.is_multiple_of(config.validate_every) || last {
             let averages = optimizer.averages()?;
             let pairs = predict(data, prepared, &averages, &set.validation)?;
             let mape = Metrics::of(&pairs).map_or(f64::INFINITY, |m| m.mape);
-            bar.set_message(format!("loss {:.4} val {mape:.2} %", loss_sum / steps_per_epoch as f64));
+            bar.set_message(format!("loss {:.4} val {mape:.2} %", loss_sum / phase.steps_per_epoch as f64));
             if mape < progress.best_validation_mape {
                 progress.best_validation_mape = mape;
                 progress.best_epoch = progress.epoch;
@@ -126,6 +128,49 @@ fn train_until(training: &Training, until: usize) -> Result<(Progress, usize)> {
         }
     }
     Ok((progress, optimizer.n_parameters()))
+}
+
+/// A part of a training: epochs over some of the graphs, with a course of the learning rate of their own.
+struct Phase {
+    by_graph: Vec<(usize, Vec<usize>)>,
+    weights: Vec<f64>,
+    epochs: usize,
+    steps_per_epoch: u64,
+}
+
+impl Phase {
+    fn new(data: &Dataset, records: &[usize], epochs: usize, config: &TrainConfig) -> Self {
+        let by_graph = records_by_graph(data, records);
+        let weights = family_weights(data, &by_graph, config.family_balance);
+        let steps_per_epoch = by_graph.len().div_ceil(config.graphs_per_step) as u64;
+        Phase { by_graph, weights, epochs, steps_per_epoch }
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps_per_epoch * self.epochs as u64
+    }
+}
+
+/// All graphs together, or one kind of them first.
+fn phases(data: &Dataset, set: &TrainingSet, config: &TrainConfig) -> Vec<Phase> {
+    let Some(pretrain) = config.pretrain else {
+        return vec![Phase::new(data, &set.train, config.epochs, config)];
+    };
+    let nodes = |r: usize| data.graphs[data.records[r].graph].graph.nodes.len();
+    let (first, then): (Vec<usize>, Vec<usize>) = set.train.iter().partition(|&&r| pretrain.on.has(nodes(r)));
+    vec![Phase::new(data, &first, pretrain.epochs, config), Phase::new(data, &then, config.epochs, config)]
+}
+
+/// The phase of an epoch, which there is, and the steps of those before it.
+fn phase_of(phases: &[Phase], mut epoch: usize) -> (&Phase, u64) {
+    let mut steps = 0;
+    let mut place = 0;
+    while epoch >= phases[place].epochs && place + 1 < phases.len() {
+        epoch -= phases[place].epochs;
+        steps += phases[place].steps();
+        place += 1;
+    }
+    (&phases[place], steps)
 }
 
 /// Pairs of ln(predicted), ln(measured) of records, in their order.
@@ -287,7 +332,8 @@ impl CheckpointFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Experiment;
+    use crate::config::{Experiment, GraphKind, Pretrain};
+    use crate::data::host::alone;
     use crate::data::synthetic;
     use crate::prepare::prepare;
 
@@ -323,6 +369,40 @@ mod tests {
             let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(numbers(weight), numbers(&rest.weights[name]), "{name}");
         }
+    }
+
+    #[test]
+    fn one_kind_of_graphs_is_learned_from_before_the_other() {
+        let mut experiment = experiment();
+        let mut data = synthetic::dataset();
+        let set = synthetic::training_set(&data);
+        let operator = data.records[set.train[0]].graph;
+        data.graphs[operator].graph = std::sync::Arc::new(alone(&data.graphs[operator].graph, 0));
+        experiment.train.pretrain = Some(Pretrain { on: GraphKind::Operators, epochs: 2 });
+        let phases = phases(&data, &set, &experiment.train);
+        let graphs = |phase: &Phase| phase.by_graph.iter().map(|(g, _)| *g).collect::<Vec<_>>();
+        assert_eq!((graphs(&phases[0]), phases[0].epochs, phases[0].steps()), (vec![operator], 2, 2));
+        assert!(!graphs(&phases[1]).contains(&operator) && phases[1].epochs == 6);
+        let of = |epoch| {
+            let (phase, before) = phase_of(&phases, epoch);
+            (graphs(phase).contains(&operator), before)
+        };
+        assert_eq!([0, 1, 2, 7].map(of), [(true, 0), (true, 0), (false, 2), (false, 2)]);
+
+        // Both are gone through, and a training that learned from operators first ends elsewhere than one that did not.
+        let prepared = prepare(&data, &set.train, &experiment.model).unwrap();
+        let bar = ProgressBar::hidden();
+        let mut ends = Vec::new();
+        for epochs in [0, 2] {
+            experiment.train.pretrain = Some(Pretrain { on: GraphKind::Operators, epochs });
+            let dir = tempfile::tempdir().unwrap();
+            let (data, prepared, set, bar) = (&data, &prepared, &set, &bar);
+            let training = Training { data, prepared, set, config: &experiment.train, seed: 5, dir: dir.path(), bar };
+            let (progress, _) = train_until(&training, usize::MAX).unwrap();
+            assert_eq!(progress.epoch, epochs + 6);
+            ends.push(progress.best_validation_mape);
+        }
+        assert_ne!(ends[0], ends[1]);
     }
 
     #[test]

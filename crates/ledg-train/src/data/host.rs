@@ -98,7 +98,7 @@ fn timed_nodes(network: &DescribedGraph, row: &ledg_cost_model::Record, latency_
 }
 
 /// A node as a graph of its own.
-fn alone(network: &DescribedGraph, node: usize) -> DescribedGraph {
+pub fn alone(network: &DescribedGraph, node: usize) -> DescribedGraph {
     DescribedGraph {
         name: format!("{}/{}", network.name, network.nodes[node].name),
         nodes: vec![network.nodes[node].clone()],

@@ -8,13 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::template::TemplateSet;
-use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::{Bundle, Comparison, CostModel, Platform};
 
 use super::Evaluation;
 use crate::bundle;
 use crate::config::{Embedding, Experiment};
-use crate::data::Dataset;
+use crate::data::{self, Dataset};
 use crate::run::RunResult;
 use crate::split::split;
 
@@ -25,7 +24,7 @@ pub fn all(evaluation: &Evaluation, runs: &Path) -> Result<Vec<Vec<Comparison>>>
         // A cost model reads sentences; without it there is a level to fit and nothing else.
         return Ok(Vec::new());
     }
-    let registry = HardwareRegistry::builtin();
+    let registry = data::registry(&experiment.data)?;
     let platforms: Vec<Platform> =
         data.platforms.iter().map(|p| Ok(registry.resolve(&p.platform.name)?)).collect::<Result<_>>()?;
     let sentences: BTreeSet<&str> = data
