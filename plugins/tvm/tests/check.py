@@ -17,10 +17,12 @@ import numpy as np
 from ledg_tvm import LedgCostModel, task_of
 from ledg_tvm._abi import LedgError, ScheduleModel
 from ledg_tvm._task import task_json
+from ledg_tvm.collect import write
 from ledg_tvm.compare import expected_of_random, figures_of
-from ledg_tvm.model import record
+from ledg_tvm.model import PRETRAINED, record
 from ledg_tvm.replay import apply_trace, context_of
-from ledg_tvm.tuning import is_relax, lowered
+from ledg_tvm.tuning import is_relax, lowered, this_cpu
+from ledg_tvm.tunings import How, best_of, table
 from ledg_tvm.workloads import COLLECTED, operator, workload
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
@@ -144,11 +146,30 @@ def check_figures() -> None:
     assert abs(top1 - 0.1) < 1e-12 and abs(top5 - 0.5) < 1e-12
 
 
+def check_tunings() -> None:
+    """The best by its median, nothing that failed; ratios and means by hand; tunings that are kept are not run again."""
+    lines = [
+        {"of": "t", "trace": "lucky once", "runs_s": [1.0, 9.0, 9.0]},
+        {"of": "t", "trace": "best", "runs_s": [3.0, 2.0, 2.0]},
+        {"of": "t", "trace": "broken", "failed": "no"},
+    ]
+    assert best_of(lines) == "best" and best_of(lines[:1]) == "lucky once"
+    rows = table([("a", {"XGBModel": [1e-3], "ledg": [5e-4]}), ("b", {"XGBModel": [1e-3], "ledg": [2e-3]})], [64])
+    assert rows[2] == "| a | 1.0000 | 0.5000 | 0.500 |" and "**1.000**" in rows[4] and "1 of 2" in rows[5], rows
+    with tempfile.TemporaryDirectory() as folder:
+        how = How(folder, 2, 2, PRETRAINED, this_cpu(mcpu="znver3"), None)
+        shape = (64, 64, 64)
+        head = {"trials": 2, "per_round": 2, "mcpu": "znver3"}
+        write(how.path("matmul_64x64x64", "ledg", 0), [json.dumps(head), *map(json.dumps, lines[:2])])
+        assert how.tuned("matmul", shape, "ledg", 0) == lines[:2]
+
+
 if __name__ == "__main__":
     check_tasks()
     check_network()
     check_replay()
     check_figures()
+    check_tunings()
     check_model()
     check_shipped()
     check_abi()

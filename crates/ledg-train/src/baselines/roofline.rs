@@ -7,6 +7,9 @@ use anyhow::Result;
 use super::{Question, platform_groups};
 use crate::data::{Dataset, Record};
 
+/// Seconds of a graph that does and moves nothing, such as a single node that only renames: a logarithm needs some.
+const NOTHING_S: f64 = 1e-9;
+
 /// Seconds of a record's graph on its platform at the data sheet's rates.
 pub fn seconds(data: &Dataset, record: &Record) -> f64 {
     let rates = &data.platforms[record.platform].platform.rates;
@@ -15,7 +18,8 @@ pub fn seconds(data: &Dataset, record: &Record) -> f64 {
         let peak = if contraction { rates.matmul_flops } else { rates.vector_flops };
         (m.flops / peak).max(m.moved_elems() * rates.bytes_per_element / rates.bandwidth_bytes_s)
     };
-    data.graphs[record.graph].graph.nodes.iter().map(|n| node(&n.magnitudes, n.macs > 0.0)).sum()
+    let all: f64 = data.graphs[record.graph].graph.nodes.iter().map(|n| node(&n.magnitudes, n.macs > 0.0)).sum();
+    all.max(NOTHING_S)
 }
 
 /// ln(predicted seconds) of the test records: the roofline times the geometric mean of measured over roofline.
@@ -25,7 +29,9 @@ pub fn predict(question: &Question) -> Result<Vec<f64>> {
     let seen: Vec<(usize, f64)> = question
         .seen()
         .map(|r| &data.records[r])
-        .map(|r| (r.platform, r.latency_s.ln() - seconds(data, r).ln()))
+        .map(|r| (r, seconds(data, r)))
+        .filter(|&(_, seconds)| seconds > NOTHING_S)
+        .map(|(r, seconds)| (r.platform, r.latency_s.ln() - seconds.ln()))
         .collect();
     let mut factors: BTreeMap<&str, f64> = BTreeMap::new();
     for group in groups.of_test() {

@@ -1,13 +1,15 @@
 //! Which plots an experiment's page has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
 use super::plots::{self, Bar, Series};
+use crate::config::TrainConfig;
 use crate::evaluate::{Evaluation, FewShot, RECORDS};
 use crate::metrics::mean_std;
 use crate::run::RunResult;
+use crate::split::split;
 
 /// A plot of a page.
 pub struct Plot {
@@ -68,11 +70,15 @@ pub fn plots(evaluation: &Evaluation) -> Result<Vec<Plot>> {
         let svg = plots::lines(title, "records of the chip", "median MAPE %", false, &few_shot(&few))?;
         all.push(Plot { name: "few-shot", title: title.into(), svg });
     }
-    let curve = learning_curve(evaluation);
-    if curve[0].points.len() > 1 {
-        let title = "Learning curve: MAPE, %, against training graphs (mean of the seeds, and one standard deviation)";
-        let svg = plots::lines(title, "training graphs", "MAPE %", true, &curve)?;
-        all.push(Plot { name: "learning-curve", title: title.into(), svg });
+    for (name, what) in [("learning-curve", Limited::Graphs), ("learning-curve-devices", Limited::Devices)] {
+        let curve = learning_curve(evaluation, what);
+        if curve[0].points.len() > 1 {
+            let axis = format!("training {}", what.name());
+            let title =
+                format!("Learning curve: MAPE, %, against {axis} (mean of the seeds, and one standard deviation)");
+            let svg = plots::lines(&title, &axis, "MAPE %", true, &curve)?;
+            all.push(Plot { name, title, svg });
+        }
     }
     Ok(all)
 }
@@ -112,9 +118,49 @@ fn few_shot(few: &FewShot) -> Vec<Series> {
     few.methods.iter().enumerate().map(of).collect()
 }
 
-/// Variants that differ in the number of training graphs alone, the experiment itself last: mean, and mean plus and minus
-/// the standard deviation of the seeds.
-fn learning_curve(evaluation: &Evaluation) -> Vec<Series> {
+/// What a learning curve is over.
+#[derive(Clone, Copy)]
+enum Limited {
+    Graphs,
+    Devices,
+}
+
+impl Limited {
+    fn name(self) -> &'static str {
+        match self {
+            Limited::Graphs => "graphs",
+            Limited::Devices => "devices",
+        }
+    }
+
+    /// How many a training is limited to, which then no longer is.
+    fn taken(self, train: &mut TrainConfig) -> Option<usize> {
+        match self {
+            Limited::Graphs => train.graphs.take(),
+            Limited::Devices => train.devices.take(),
+        }
+    }
+
+    /// How many an experiment has that is not limited, on the mean over its folds.
+    fn all(self, evaluation: &Evaluation) -> usize {
+        let (data, experiment) = (&evaluation.data, &evaluation.experiment);
+        let folds: BTreeSet<usize> = evaluation.results.iter().map(|r| r.fold).collect();
+        let of_fold = |&fold: &usize| -> Option<usize> {
+            let (training, _) = split(data, &experiment.split, fold).ok()?;
+            let records = training.train.iter().map(|&r| &data.records[r]);
+            Some(match self {
+                Limited::Graphs => records.map(|r| r.graph).collect::<BTreeSet<_>>().len(),
+                Limited::Devices => records.map(|r| &data.platforms[r.platform].device).collect::<BTreeSet<_>>().len(),
+            })
+        };
+        let counts: Vec<usize> = folds.iter().filter_map(of_fold).collect();
+        counts.iter().sum::<usize>() / counts.len().max(1)
+    }
+}
+
+/// Variants that differ in the number of training graphs or devices alone, the number of epochs aside, the experiment itself last:
+/// mean, and mean plus and minus the standard deviation of the seeds.
+fn learning_curve(evaluation: &Evaluation, what: Limited) -> Vec<Series> {
     let mut sizes: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     let mape = |results: &[RunResult]| {
         let mut by_seed: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
@@ -127,23 +173,17 @@ fn learning_curve(evaluation: &Evaluation) -> Vec<Series> {
     };
     for (variant, results) in &evaluation.variants {
         let (mut own, same) = (variant.clone(), &evaluation.experiment);
-        let Some(graphs) = own.train.graphs.take() else { continue };
+        let Some(size) = what.taken(&mut own.train) else { continue };
         own.name.clone_from(&same.name);
+        own.train.epochs = same.train.epochs;
         let is_same =
             matches!((crate::run::config_hash(&own), crate::run::config_hash(same)), (Ok(a), Ok(b)) if a == b);
         if is_same {
-            sizes.insert(graphs, mape(results));
+            sizes.insert(size, mape(results));
         }
     }
     if !sizes.is_empty() {
-        let held_out: std::collections::BTreeSet<usize> = evaluation
-            .predictions
-            .iter()
-            .filter(|p| p.fold == 0)
-            .map(|p| evaluation.data.records[p.record].graph)
-            .collect();
-        let rest = evaluation.data.graphs.len() - if evaluation.unseen_devices() { 0 } else { held_out.len() };
-        sizes.insert(rest, mape(&evaluation.results));
+        sizes.insert(what.all(evaluation), mape(&evaluation.results));
     }
     let series = |name: &str, of: fn((f64, f64)) -> f64| Series {
         name: name.into(),

@@ -90,8 +90,11 @@ pub fn scatter(title: &str, unit: &str, series: &[Series]) -> Result<String> {
 
 /// Lines with their points; if `from_data`, the axes begin at the least value, else at 0.
 pub fn lines(title: &str, x: &str, y: &str, from_data: bool, series: &[Series]) -> Result<String> {
+    // An axis to infinity would never end, and one of nothing has no ends.
+    let finite = |&&(x, y): &&(f64, f64)| x.is_finite() && y.is_finite();
+    anyhow::ensure!(series.iter().flat_map(|s| &s.points).any(|p| finite(&p)), "`{title}` has nothing to show");
     let range = |of: fn(&(f64, f64)) -> f64| {
-        let all = || series.iter().flat_map(|s| &s.points).map(of);
+        let all = || series.iter().flat_map(|s| &s.points).filter(finite).map(of);
         let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let least = if from_data { least - 0.05 * (most - least) } else { least.min(0.0) };
         // Values that are all the same still need an axis.
@@ -112,7 +115,9 @@ pub fn lines(title: &str, x: &str, y: &str, from_data: bool, series: &[Series]) 
         for (i, s) in series.iter().enumerate() {
             let colour = Palette99::pick(i).to_rgba();
             chart
-                .draw_series(LineSeries::new(s.points.iter().copied(), colour.stroke_width(2)).point_size(3))
+                .draw_series(
+                    LineSeries::new(s.points.iter().filter(finite).copied(), colour.stroke_width(2)).point_size(3),
+                )
                 .map_err(|e| anyhow!("{e}"))?
                 .label(s.name.clone())
                 .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
@@ -187,5 +192,11 @@ mod tests {
         let flat = lines("l", "x", "y", true, &[series("a", &[(1.0, 5.0), (2.0, 5.0)])]).unwrap();
         assert_eq!(flat.matches("<circle").count(), 2);
         assert!(flat.contains("<polyline"));
+        // A baseline that says nothing does not stop the page, or hide the others.
+        let nothing = series("b", &[(1.0, f64::INFINITY), (2.0, f64::NAN)]);
+        let one = lines("l", "x", "y", true, &[series("a", &[(1.0, 5.0), (2.0, 6.0)]), nothing]).unwrap();
+        assert_eq!(one.matches("<circle").count(), 2);
+        let error = lines("l", "x", "y", true, &[series("a", &[(1.0, f64::NAN)])]).unwrap_err().to_string();
+        assert!(error.contains("nothing to show"), "{error}");
     }
 }
