@@ -241,7 +241,7 @@ pub mod tests {
             assert!((record.latency_s / (letters as f64 * 1e-5) - 1.0).abs() < 1e-3, "{}", graph.name);
         }
         // All of a network's nodes together take as long as it does, but for views, which are dropped.
-        let all = load(usize::MAX);
+        let all = load(usize::MAX, None);
         let first = all.records.iter().take_while(|r| all.graphs[r.graph].family == "alexnet");
         let times: Vec<f64> = first.map(|r| r.latency_s).collect();
         let share = times[1..].iter().sum::<f64>() / times[0];
