@@ -261,10 +261,20 @@ mod tests {
         let folder = host::tests::packed(dir.path());
         let text = report(&folder, None, &[0, 2], 1).unwrap();
         assert!(text.contains("3 networks of 3 families were measured on `made-up:"), "{text}");
-        let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| ")).collect();
+        let (table, families) = text.split_once("## By family").unwrap();
+        let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("| ")).collect();
         assert_eq!(rows.len(), 1 + 3, "{text}");
         let mape = |row: &str| -> f64 { row.split('|').nth(3).unwrap().trim().parse().unwrap() };
         assert!(mape(rows[2]) < mape(rows[1]), "calibrated to two, the third is closer: {text}");
+        // Each family is tested on once; what is said of it is its own error, one column a number of records.
+        let rows: Vec<&str> = families.lines().filter(|l| l.starts_with("| ")).collect();
+        assert_eq!(
+            rows.iter().map(|row| row.split('|').nth(1).unwrap().trim()).collect::<Vec<_>>(),
+            ["family", "alexnet", "resnet", "squeezenet"]
+        );
+        let cell = |row: &str, column| -> f64 { row.split('|').nth(column).unwrap().trim().parse().unwrap() };
+        let of_all = rows[1..].iter().map(|row| cell(row, 2)).sum::<f64>() / 3.0;
+        assert!((of_all - mape(table.lines().filter(|l| l.starts_with("| ")).nth(1).unwrap())).abs() < 0.11, "{text}");
         assert!(report(&folder, None, &[5], 1).unwrap_err().to_string().contains("too few"));
     }
 }
