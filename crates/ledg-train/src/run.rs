@@ -309,8 +309,8 @@ mod tests {
         let mut config =
             Experiment::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/experiments/default.toml"));
         let config = &mut config.as_mut().unwrap().train;
-        let mut data = crate::data::synthetic::dataset();
-        let all = crate::data::synthetic::training_set(&data);
+        let mut data = data::synthetic::dataset();
+        let all = data::synthetic::training_set(&data);
         let graphs =
             |set: &[usize], data: &Dataset| set.iter().map(|&r| data.records[r].graph).collect::<BTreeSet<_>>();
         let devices =
