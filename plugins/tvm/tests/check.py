@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -159,7 +160,9 @@ def check_tunings() -> None:
     with tempfile.TemporaryDirectory() as folder:
         how = How(folder, 2, 2, PRETRAINED, this_cpu(mcpu="znver3"), None)
         shape = (64, 64, 64)
-        head = {"trials": 2, "per_round": 2, "mcpu": "znver3"}
+        with open(PRETRAINED, "rb") as file:
+            model = hashlib.sha256(file.read()).hexdigest()
+        head = {"trials": 2, "per_round": 2, "mcpu": "znver3", "model": model}
         write(how.path("matmul_64x64x64", "ledg", 0), [json.dumps(head), *map(json.dumps, lines[:2])])
         assert how.tuned("matmul", shape, "ledg", 0) == lines[:2]
 

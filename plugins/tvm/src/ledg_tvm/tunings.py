@@ -9,6 +9,7 @@ measured again, in turns, and those times are what is compared: a search picks w
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -57,11 +58,14 @@ class How:
         return os.path.join(self.folder, f"{task}.{model}.{seed}.jsonl.xz")
 
     def tuned(self, kind: str, shape: tuple[int, ...], model: str, seed: int) -> list[dict[str, Any]]:
-        """Candidates in the order of their measurement; from the file if there is one of as many trials."""
+        """Candidates in the order of their measurement; from the file if there is one of the same settings and model."""
         task = name_of(kind, shape)
         path = self.path(task, model, seed)
         head, *lines = map(json.loads, read(path) or ["{}"])
         mine = {"trials": self.trials, "per_round": self.per_round, "mcpu": str(self.target.attrs["mcpu"])}
+        if model == "ledg":
+            with open(self.model, "rb") as file:
+                mine["model"] = hashlib.sha256(file.read()).hexdigest()
         if lines and all(head.get(key) == value for key, value in mine.items()):
             return lines
         recorder = Recorder(model_of(model, self.model, seed), task, 1 << 30)
@@ -196,6 +200,8 @@ def page(args: argparse.Namespace, how: How, rows: list[str]) -> list[str]:
         "below 1 where ours found the faster one. `no worse`: a ratio of at most 1.005.",
         "",
         *rows,
+        "",
+        "A search depends on luck: what another seed gave, and what else to know, is in `plugins/tvm/README.md`.",
     ]
 
 
