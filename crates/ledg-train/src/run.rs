@@ -234,13 +234,16 @@ fn one(
 }
 
 /// What of the training set a run learns from and validates on.
-fn limited(mut set: TrainingSet, data: &Dataset, config: &TrainConfig, seed: u64) -> Result<TrainingSet> {
+///
+/// # Errors
+/// When its settings leave nothing to learn from or to validate on.
+pub fn limited(mut set: TrainingSet, data: &Dataset, config: &TrainConfig, seed: u64) -> Result<TrainingSet> {
     if let Some(devices) = config.devices {
         set = set.on_devices(data, devices, seed)?;
     }
     let first = |&graph: &usize| config.pretrain.is_some_and(|p| p.on.has(data.graphs[graph].graph.nodes.len()));
     if let Some(graphs) = config.graphs {
-        set = set.limited_among(data, graphs, seed, |graph| !first(graph));
+        set = set.limited(data, graphs, seed, |graph| !first(graph));
     }
     if let Some(pretrain) = config.pretrain {
         let graph = |r: &usize| data.records[*r].graph;

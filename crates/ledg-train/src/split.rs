@@ -24,15 +24,9 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// Learns from the records of `n` of the training graphs, drawn by `seed`. Of two numbers the larger draw holds the
-    /// smaller; what validates stays.
-    pub fn limited(self, data: &Dataset, n: usize, seed: u64) -> Self {
-        let counts = |_: &usize| true;
-        self.limited_among(data, n, seed, counts)
-    }
-
-    /// [`TrainingSet::limited`] among those graphs that count; all others stay.
-    pub fn limited_among(self, data: &Dataset, n: usize, seed: u64, counts: impl Fn(&usize) -> bool) -> Self {
+    /// Of the training graphs that count learns from the records of `n`, drawn by `seed`, and from those of all others. Of two numbers
+    /// the larger draw holds the smaller; what validates stays.
+    pub fn limited(self, data: &Dataset, n: usize, seed: u64, counts: impl Fn(&usize) -> bool) -> Self {
         let graph = |r: usize| data.records[r].graph;
         let kept = drawn(self.train.iter().map(|&r| graph(r)).filter(&counts), n, seed);
         let train = self.train.into_iter().filter(|&r| kept.contains(&graph(r)) || !counts(&graph(r))).collect();
@@ -404,7 +398,7 @@ mod tests {
         let (whole, _) = split(&data, &config, 0).unwrap();
         let graphs =
             |set: &TrainingSet| -> BTreeSet<usize> { set.train.iter().map(|&r| data.records[r].graph).collect() };
-        let draw = |n, seed| whole.clone().limited(&data, n, seed);
+        let draw = |n, seed| whole.clone().limited(&data, n, seed, |_| true);
         let (two, three) = (draw(2, 5), draw(3, 5));
         assert_eq!((graphs(&two).len(), graphs(&three).len()), (2, 3));
         assert!(graphs(&two).is_subset(&graphs(&three)) && two.validation == whole.validation);

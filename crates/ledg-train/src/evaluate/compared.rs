@@ -14,7 +14,7 @@ use super::Evaluation;
 use crate::bundle;
 use crate::config::{Embedding, Experiment};
 use crate::data::{self, Dataset};
-use crate::run::RunResult;
+use crate::run::{self, RunResult};
 use crate::split::split;
 
 /// The evaluation's held-out records in the order of its predictions, one list a seed.
@@ -72,6 +72,7 @@ fn model(
     sentences: SentenceTable,
 ) -> Result<CostModel> {
     let (training, _) = split(data, &experiment.split, result.fold)?;
+    let training = run::limited(training, data, &experiment.train, result.seed)?;
     let seen: BTreeSet<usize> =
         training.train.iter().chain(&training.validation).map(|&r| data.records[r].platform).collect();
     let names = seen.into_iter().map(|p| data.platforms[p].platform.name.clone()).collect();

@@ -151,10 +151,9 @@ impl Evaluation {
         }
         let folds: std::collections::BTreeSet<usize> = self.results.iter().map(|r| r.fold).collect();
         for fold in folds {
-            let (mut training, test) = split(&self.data, &self.experiment.split, fold)?;
-            if let Some(graphs) = self.experiment.train.graphs {
-                training = training.limited(&self.data, graphs, self.experiment.seeds[0]);
-            }
+            let (training, test) = split(&self.data, &self.experiment.split, fold)?;
+            // What the runs of the first seed learned from.
+            let training = run::limited(training, &self.data, &self.experiment.train, self.experiment.seeds[0])?;
             let own: Vec<usize> = self.predictions.iter().filter(|p| p.fold == fold).map(|p| p.record).collect();
             ensure!(own == test.records(), "fold {fold}: the runs tested other records than the split holds out");
             let question = Question::new(&self.data, &training, &test, unseen);
