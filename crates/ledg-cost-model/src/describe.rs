@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledg_encoder::Encoder;
 use ledg_graph::{ContentHash, Graph, GraphError, Magnitudes, Relations};
 use ledg_predictor::{GraphInput, NodeInput, Normalization};
-use ledg_template::{GraphView, LowerOptions, NodeDescription, TemplateSet};
+use ledg_template::{GraphView, LowerOptions, N_FEATURES, NodeDescription, TemplateSet};
 
 use crate::error::Result;
 
@@ -166,12 +166,52 @@ impl DescribedGraph {
         let standardised = vectors.iter().map(|v| Arc::<[f32]>::from(normalization.sentence.apply(v)));
         let by_sentence: std::collections::HashMap<&str, Arc<[f32]>> =
             sentences.iter().copied().zip(standardised).collect();
-        let nodes = self.nodes.iter().map(|node| NodeInput {
+        let numbers = self.numbers(reads_operand_order(normalization));
+        let nodes = self.nodes.iter().zip(numbers).map(|(node, row)| NodeInput {
             sentence: Arc::clone(&by_sentence[node.sentence.as_str()]),
-            features: normalization.features.apply(&node.features),
+            features: normalization.features.apply(&row),
             magnitudes: node.magnitudes,
             contraction: node.macs > 0.0,
         });
         Ok(GraphInput { nodes: nodes.collect(), relations: self.relations.clone() })
     }
+
+    /// The numbers of every node as a model reads them: `N_FEATURES` of the node itself and, where `operand_order` says so, where it
+    /// stands among the operands of its readers.
+    ///
+    /// That one is the mean over the readers of two operands or more: 1 where the node is the last of them to run, -1 where it is not; 0
+    /// without such a reader. Masks are sets and do not tell, but a compiler that fuses an addition into the convolution that runs
+    /// last does.
+    pub fn numbers(&self, operand_order: bool) -> Vec<Vec<f32>> {
+        let mut rows: Vec<Vec<f32>> = self.nodes.iter().map(|node| node.features.to_vec()).collect();
+        if operand_order {
+            let order = operand_order_of(&self.relations, self.nodes.len());
+            rows.iter_mut().zip(order).for_each(|(row, place)| row.push(place));
+        }
+        rows
+    }
+}
+
+/// Numbers of a node for models that read the order of operands; see [`DescribedGraph::numbers`].
+pub const N_ORDERED_FEATURES: usize = N_FEATURES + 1;
+
+/// Whether a model of that normalization reads the order of operands.
+pub(crate) fn reads_operand_order(normalization: &Normalization) -> bool {
+    normalization.features.width() == N_ORDERED_FEATURES
+}
+
+fn operand_order_of(relations: &Relations, n_nodes: usize) -> Vec<f32> {
+    let (mut sum, mut readers) = (vec![0.0; n_nodes], vec![0.0; n_nodes]);
+    for reader in 0..n_nodes {
+        // Rows are in the order in which they run.
+        let [first @ .., last] = relations.fathers.row(reader) else { continue };
+        if first.is_empty() {
+            continue;
+        }
+        for (operand, place) in first.iter().map(|&i| (i, -1.0)).chain([(*last, 1.0)]) {
+            sum[operand as usize] += place;
+            readers[operand as usize] += 1.0;
+        }
+    }
+    sum.into_iter().zip(readers).map(|(sum, n): (f32, f32)| sum / n.max(1.0)).collect()
 }

@@ -41,7 +41,7 @@ pub use calibrate::{
     Relative, calibrated_level,
 };
 pub use conformal::{Conformal, ConformalTable};
-pub use describe::{BatchScaling, DescribedGraph, Describer};
+pub use describe::{BatchScaling, DescribedGraph, Describer, N_ORDERED_FEATURES};
 pub use edit::Edit;
 pub use error::{CostModelError, Result};
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};

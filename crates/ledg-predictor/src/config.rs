@@ -30,6 +30,17 @@ pub enum Readout {
     Sum,
 }
 
+/// How node vectors become one score, see [`crate::Scorer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScoreHead {
+    /// A sum over the nodes.
+    #[default]
+    Sum,
+    /// The same, and a layer over the sum of the node vectors: nodes far apart may depend on each other.
+    Pooled,
+}
+
 /// What the predictor is told of the hardware, beside the rates that the physical prior uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -159,7 +170,7 @@ fn is_zero(x: &f64) -> bool {
 }
 
 /// As [`is_zero`].
-fn is_default<T: Default + PartialEq>(x: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(x: &T) -> bool {
     *x == T::default()
 }
 

@@ -119,7 +119,7 @@ mod roofline;
 mod score;
 
 pub use batch::{GraphBatch, PlatformBatch, Query};
-pub use config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
+pub use config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, ScoreHead, Settings};
 pub use edges::WeightedEdges;
 pub use error::PredictorError;
 pub use executor::{

@@ -30,11 +30,11 @@ impl Standardizer {
     ///
     /// # Panics
     /// If a row is wider.
-    pub fn fit<'a>(width: usize, rows: impl Iterator<Item = (&'a [f32], f64)>) -> Self {
+    pub fn fit<R: AsRef<[f32]>>(width: usize, rows: impl Iterator<Item = (R, f64)>) -> Self {
         let (mut total, mut sum, mut squares) = (0.0, vec![0.0; width], vec![0.0; width]);
         for (row, weight) in rows {
             total += weight;
-            for (k, &x) in row.iter().enumerate() {
+            for (k, &x) in row.as_ref().iter().enumerate() {
                 sum[k] += weight * f64::from(x);
                 squares[k] += weight * f64::from(x) * f64::from(x);
             }

@@ -1,7 +1,8 @@
 //! The score head: one number a graph, larger is better, for ranking candidates of one task.
 //!
 //! The trunk is the predictor's (equations 1-8); `score = Σ_i v · silu(W h_i + b) / 16` over the nodes, each class of nodes counted
-//! as often as it stands for. No platform enters: candidates are compared on one.
+//! as often as it stands for. A pooled head adds `u · silu(P Σ_i h_i / 16 + c)`: what a graph is worth need not be a sum of what its
+//! nodes are. No platform enters: candidates are compared on one.
 
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::VarBuilder;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::GraphBatch;
 use crate::block::Block;
-use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
+use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, ScoreHead, Settings, is_default};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
 use crate::layers::{Linear, Mode, linear};
@@ -33,6 +34,9 @@ pub struct ScoreConfig {
     pub d_score: usize,
     /// Attention.
     pub attention: Attention,
+    /// How node vectors become a score.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub head: ScoreHead,
     /// Whether nodes carry their numbers beside their sentence.
     pub numbers: bool,
     /// Whether nodes carry their sentence.
@@ -90,6 +94,7 @@ impl ScoreConfig {
 ///     ffn_mult: 2,
 ///     d_score: 8,
 ///     attention: Attention::Dgsa,
+///     head: ScoreHead::Sum,
 ///     numbers: true,
 ///     sentences: true,
 ///     dropout: 0.0,
@@ -132,6 +137,7 @@ pub struct Scorer {
     blocks: Vec<Block>,
     hidden: Linear,
     score: Linear,
+    pooled: Option<(Linear, Linear)>,
 }
 
 impl Scorer {
@@ -143,11 +149,18 @@ impl Scorer {
         let trunk = config.trunk();
         trunk.validate()?;
         let blocks = (0..config.n_layers).map(|i| Block::load(&trunk, vb.pp(format!("blocks.{i}"))));
+        let pooled = |vb: VarBuilder| -> Result<(Linear, Linear)> {
+            Ok((linear(config.d_model, config.d_score, vb.pp("hidden"))?, linear(config.d_score, 1, vb.pp("score"))?))
+        };
         Ok(Scorer {
             nodes: NodeEmbedding::load(&trunk, vb.pp("nodes"))?,
             blocks: blocks.collect::<Result<_>>()?,
             hidden: linear(config.d_model, config.d_score, vb.pp("readout.node"))?,
             score: linear(config.d_score, 1, vb.pp("readout.score"))?,
+            pooled: match config.head {
+                ScoreHead::Sum => None,
+                ScoreHead::Pooled => Some(pooled(vb.pp("readout.pooled"))?),
+            },
             trunk,
         })
     }
@@ -164,12 +177,21 @@ impl Scorer {
         for block in &self.blocks {
             x = block.forward(&x, graphs, mode)?;
         }
-        let own = self.score.after_silu(&self.hidden.forward(&x)?, self.trunk.dropout, mode)?.squeeze(1)?; // (n)
         let counts: Vec<f32> = graphs.counts.iter().flatten().map(|c| c / NODES as f32).collect();
-        let own = (&own * Tensor::from_vec(counts, own.shape(), &Device::Cpu)?.to_dtype(own.dtype())?)?;
+        let counts = Tensor::from_vec(counts, (x.dim(0)?, 1), &Device::Cpu)?.to_dtype(x.dtype())?;
         let graph_of = graphs.offsets.windows(2).enumerate().flat_map(|(g, w)| (w[0]..w[1]).map(move |_| g as u32));
         let graph_of = Tensor::from_iter(graph_of, &Device::Cpu)?;
-        Ok(Tensor::zeros(graphs.n_graphs(), own.dtype(), &Device::Cpu)?.index_add(&graph_of, &own, 0)?)
+        let sum = |rows: &Tensor| -> Result<Tensor> {
+            let zeros = Tensor::zeros((graphs.n_graphs(), rows.dim(1)?), rows.dtype(), &Device::Cpu)?;
+            Ok(zeros.index_add(&graph_of, &rows.broadcast_mul(&counts)?, 0)?)
+        };
+        let own = self.score.after_silu(&self.hidden.forward(&x)?, self.trunk.dropout, mode)?; // (n, 1)
+        let score = sum(&own)?;
+        let score = match &self.pooled {
+            None => score,
+            Some((hidden, out)) => (score + out.after_silu(&hidden.forward(&sum(&x)?)?, 0.0, mode)?)?,
+        };
+        Ok(score.squeeze(1)?)
     }
 }
 

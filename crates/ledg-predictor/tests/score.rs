@@ -14,6 +14,7 @@ fn config(attention: Attention) -> ScoreConfig {
         ffn_mult: 2,
         d_score: 12,
         attention,
+        head: ScoreHead::Sum,
         numbers: true,
         sentences: true,
         dropout: 0.0,
@@ -78,10 +79,15 @@ fn top_loss_by_hand() {
 }
 
 #[test]
-fn gradients_of_loss_and_head_are_finite_differences() {
-    let config = config(Attention::Dgsa);
+fn gradients_are_finite_differences() {
+    for head in [ScoreHead::Sum, ScoreHead::Pooled] {
+        gradients_are_right(&ScoreConfig { head, ..config(Attention::Dgsa) });
+    }
+}
+
+fn gradients_are_right(config: &ScoreConfig) {
     let init = SeededInit::new(3);
-    let scorer = Scorer::load(&config, init.builder(DType::F64)).unwrap();
+    let scorer = Scorer::load(config, init.builder(DType::F64)).unwrap();
     let graphs: Vec<QuotientGraph> =
         (0..3).map(|k| QuotientGraph::new(&graph(7, k), Attention::Dgsa, config.n_layers).unwrap()).collect();
     let batch = GraphBatch::new(&graphs.iter().collect::<Vec<_>>(), scorer.trunk_config(), DType::F64).unwrap();
@@ -104,5 +110,41 @@ fn gradients_of_loss_and_head_are_finite_differences() {
     };
     for (name, var) in init.vars() {
         check(&name, &var);
+    }
+}
+
+/// Two graphs as one, with no edge between them.
+fn side_by_side(a: &GraphInput, b: &GraphInput) -> GraphInput {
+    let n = a.nodes.len() as u32;
+    let rows = |graph: &GraphInput, shift: u32| -> Vec<Vec<u32>> {
+        let fathers = &graph.relations.fathers;
+        (0..graph.nodes.len()).map(|i| fathers.row(i).iter().map(|f| f + shift).collect()).collect()
+    };
+    GraphInput {
+        nodes: [a.nodes.clone(), b.nodes.clone()].concat(),
+        relations: Relations::from_fathers(EdgeList::from_rows([rows(a, 0), rows(b, n)].concat())),
+    }
+}
+
+#[test]
+fn only_a_pooled_head_is_no_sum_over_parts() {
+    let parts = [graph(5, 1), graph(6, 2)];
+    let whole = side_by_side(&parts[0], &parts[1]);
+    for head in [ScoreHead::Sum, ScoreHead::Pooled] {
+        let config = ScoreConfig { head, ..config(Attention::Dgsa) };
+        let init = SeededInit::new(4);
+        let scorer = Scorer::load(&config, init.builder(DType::F64)).unwrap();
+        let score = |g: &GraphInput| {
+            let graph = QuotientGraph::new(g, config.attention, config.n_layers).unwrap();
+            let batch = GraphBatch::new(&[&graph], scorer.trunk_config(), DType::F64).unwrap();
+            scorer.scores(&batch, &Mode::Eval).unwrap().to_vec1::<f64>().unwrap()[0]
+        };
+        let apart = (score(&whole) - score(&parts[0]) - score(&parts[1])).abs();
+        match head {
+            ScoreHead::Sum => assert!(apart < 1e-9, "{apart}"),
+            ScoreHead::Pooled => assert!(apart > 1e-3, "{apart}"),
+        }
+        let executor = ScoreExecutor::load(&config, &[init.builder(DType::F32)]);
+        assert_eq!(executor.is_ok(), head == ScoreHead::Sum);
     }
 }

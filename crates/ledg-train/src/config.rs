@@ -189,6 +189,11 @@ pub struct ModelConfig {
     pub embedding: Embedding,
     /// See [`PredictorConfig::numbers`].
     pub numbers: bool,
+    /// Whether a node's numbers say where it stands among its readers' operands: [`DescribedGraph::numbers`].
+    ///
+    /// [`DescribedGraph::numbers`]: ledg_cost_model::DescribedGraph::numbers
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub operand_order: bool,
     /// See [`PredictorConfig::correction_cap`].
     pub correction_cap: f64,
     /// See [`PredictorConfig::dropout`].

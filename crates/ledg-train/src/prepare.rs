@@ -10,7 +10,7 @@ use ledg_cost_model::predictor::{
     GraphInput, HardwareInputs, NodeInput, Normalization, PlatformInput, PredictorConfig, QuotientGraph, Standardizer,
 };
 use ledg_cost_model::template::N_FEATURES;
-use ledg_cost_model::{DescribedGraph, N_RUNTIME, N_SHEET};
+use ledg_cost_model::{DescribedGraph, N_ORDERED_FEATURES, N_RUNTIME, N_SHEET};
 
 use crate::config::{Embedding, InputWidths, ModelConfig};
 use crate::data::Dataset;
@@ -64,14 +64,7 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
             }
             Words::OneHot(_) => Standardizer::identity(sentence_dim),
         },
-        features: Standardizer::fit(
-            N_FEATURES,
-            // Every graph weighs the same, whatever its number of nodes.
-            graphs_in.iter().flat_map(|&g| {
-                let nodes = &data.graphs[g].graph.nodes;
-                nodes.iter().map(|n| (&n.features[..], 1.0 / nodes.len() as f64))
-            }),
-        ),
+        features: feature_statistics(data, &graphs_in, model.operand_order),
         platform: Standardizer::fit(encoder.dim(), platforms_in.iter().map(|&p| (&platform_vectors[p][..], 1.0))),
         runtime: Standardizer::fit(
             N_RUNTIME,
@@ -79,7 +72,8 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
         ),
         sheet: sheet_statistics(data, &platforms_in),
     };
-    let widths = InputWidths { sentence: sentence_dim, features: N_FEATURES, runtime: N_RUNTIME, sheet: N_SHEET };
+    let n_features = normalization.features.width();
+    let widths = InputWidths { sentence: sentence_dim, features: n_features, runtime: N_RUNTIME, sheet: N_SHEET };
     let mut config = model.predictor(widths);
     // Platform sentences are the encoder's even where operators are one-hot.
     if let Words::OneHot(_) = words {
@@ -92,7 +86,7 @@ pub fn prepare(data: &Dataset, train: &[usize], model: &ModelConfig) -> Result<P
         .graphs
         .iter()
         .map(|g| {
-            let input = graph_input(&g.graph, &standardised, &normalization);
+            let input = graph_input(&g.graph, &standardised, &normalization, model.operand_order);
             Ok(QuotientGraph::new(&input, config.attention, config.n_layers)?)
         })
         .collect::<Result<_>>()?;
@@ -136,14 +130,26 @@ fn graph_input(
     graph: &DescribedGraph,
     sentences: &HashMap<&str, Arc<[f32]>>,
     normalization: &Normalization,
+    operand_order: bool,
 ) -> GraphInput {
-    let nodes = graph.nodes.iter().map(|n| NodeInput {
+    let nodes = graph.nodes.iter().zip(graph.numbers(operand_order)).map(|(n, row)| NodeInput {
         sentence: Arc::clone(&sentences[n.sentence.as_str()]),
-        features: normalization.features.apply(&n.features),
+        features: normalization.features.apply(&row),
         magnitudes: n.magnitudes,
         contraction: n.macs > 0.0,
     });
     GraphInput { nodes: nodes.collect(), relations: graph.relations.clone() }
+}
+
+/// Statistics of the nodes' numbers. Every graph weighs the same, whatever its number of nodes.
+fn feature_statistics(data: &Dataset, graphs: &BTreeSet<usize>, operand_order: bool) -> Standardizer {
+    let width = if operand_order { N_ORDERED_FEATURES } else { N_FEATURES };
+    let weighted = graphs.iter().flat_map(|&g| {
+        let rows = data.graphs[g].graph.numbers(operand_order);
+        let weight = 1.0 / rows.len() as f64;
+        rows.into_iter().map(move |row| (row, weight))
+    });
+    Standardizer::fit(width, weighted)
 }
 
 /// Statistics of the figures that are stated; a column that nobody states has mean 0.

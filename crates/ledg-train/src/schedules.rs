@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use ledg_cost_model::CostModelError;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
-use ledg_cost_model::predictor::{Attention, ScoreConfig};
+use ledg_cost_model::predictor::{Attention, ScoreConfig, ScoreHead};
 use ledg_cost_model::ranking::{
     FitOptions, Prepared, ScheduleModel, ScheduleProvenance, ScheduleRecords, TaskExamples, fit as learn, merits,
 };
@@ -346,6 +346,7 @@ impl Config {
             ffn_mult: a.ffn_mult,
             d_score: a.d_score,
             attention: a.attention,
+            head: ScoreHead::Sum,
             numbers: a.numbers,
             sentences: a.sentences,
             dropout: a.dropout,

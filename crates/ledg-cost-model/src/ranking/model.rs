@@ -9,8 +9,8 @@ use candle_nn::VarBuilder;
 use ledg_encoder::{Encoder, SentenceTable, on_one_thread};
 use ledg_graph::Magnitudes;
 use ledg_predictor::{
-    Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, Scorer, SeededInit, Standardizer,
-    Store,
+    Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, ScoreHead, Scorer, SeededInit,
+    Standardizer, Store,
 };
 use ledg_schedule::{N_NUMBERS, SCHEDULE_SCHEMA, ScheduleGraph, ScheduleWords, Task};
 
@@ -71,6 +71,7 @@ pub fn default_config(sentence_dim: usize) -> ScoreConfig {
         ffn_mult: 2,
         d_score: 48,
         attention: Attention::Dgsa,
+        head: ScoreHead::Sum,
         numbers: true,
         sentences: true,
         dropout: 0.05,

@@ -5,6 +5,7 @@ use ledg_predictor::{Executor, NodeInput, PlatformRows, Standing, Store};
 use ledg_template::{GraphView, Lowering, OpId, TemplateSet};
 
 use super::Sentences;
+use crate::describe::reads_operand_order;
 use crate::error::Result;
 use crate::model::CostModel;
 
@@ -18,7 +19,7 @@ pub(super) struct Base {
     /// By value: number of elements; whether it depends on no graph input, before fusion and after.
     pub elems: Vec<f64>,
     pub fixed: [Vec<bool>; 2],
-    /// Whether shapes are known, and no fusion makes something that is left out.
+    /// Whether shapes are known, no fusion makes something that is left out, and the model does not read the order of operands.
     pub fit: bool,
     /// By place: its component under [`TemplateSet::may_fuse`], and the places of each component.
     component_of: Vec<u32>,
@@ -78,7 +79,9 @@ impl Base {
         let left_out = |place: &usize| row_of[*place] == NONE && lowering.node(*place).is_some();
         let as_given =
             |place: usize| lowering.node(place).is_some_and(|node| std::ptr::eq(node, &graph.nodes()[place]));
-        let fit = graph.values().iter().all(|v| v.shape.is_some())
+        // An edit changes where the nodes around it stand among operands, which a standing graph does not follow.
+        let fit = !reads_operand_order(&model.header().normalization)
+            && graph.values().iter().all(|v| v.shape.is_some())
             && (0..ids.len()).filter(left_out).all(|place| as_given(place) || folds(&lowering, place));
         let fixed = [lowering.fixed_before().to_vec(), lowering.fixed().to_vec()];
         let (component_of, components) = components(graph, templates, &ids, &fixed[0]);

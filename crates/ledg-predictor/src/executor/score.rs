@@ -11,6 +11,7 @@ use super::trunk::Trunk;
 use super::{weights, width};
 use crate::error::{PredictorError, Result};
 use crate::input::NodeInput;
+use crate::config::ScoreHead;
 use crate::score::{NODES, ScoreConfig};
 
 /// The members of an ensemble of scorers, ready for inference.
@@ -27,10 +28,14 @@ impl ScoreExecutor {
     /// Reads the weights of every member, under [`crate::Scorer`]'s names.
     ///
     /// # Errors
-    /// A configuration that makes no sense; weights that are missing or of another shape (named); no members.
+    /// A configuration that makes no sense, or one with a pooled head, which only [`crate::Scorer`] has; weights that are missing or of
+    /// another shape (named); no members.
     pub fn load(config: &ScoreConfig, members: &[VarBuilder]) -> Result<Self> {
         let trunk = config.trunk();
         trunk.validate()?;
+        if config.head != ScoreHead::Sum {
+            return Err(PredictorError::Config { field: "head", why: "is pooled, which needs tensors".into() });
+        }
         if members.is_empty() {
             return Err(PredictorError::Config { field: "members", why: "are none".into() });
         }

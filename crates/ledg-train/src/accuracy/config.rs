@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use ledg_cost_model::predictor::{Attention, ScoreConfig};
+use ledg_cost_model::predictor::{Attention, ScoreConfig, ScoreHead};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -70,6 +70,9 @@ pub struct Architecture {
     pub d_score: usize,
     /// See [`ScoreConfig::attention`].
     pub attention: Attention,
+    /// See [`ScoreConfig::head`].
+    #[serde(default)]
+    pub head: ScoreHead,
     /// See [`ScoreConfig::numbers`].
     pub numbers: bool,
     /// See [`ScoreConfig::sentences`].
@@ -182,6 +185,7 @@ impl AccuracyExperiment {
             ffn_mult: s.ffn_mult,
             d_score: s.d_score,
             attention: s.attention,
+            head: s.head,
             numbers: s.numbers,
             sentences: s.sentences,
             dropout: s.dropout,
