@@ -5,9 +5,11 @@ mod cases;
 
 use std::sync::Arc;
 
+use candle_core::Tensor;
 use ledg_cost_model::encoder::Encoder;
+use ledg_cost_model::graph::{Attr, Attrs, DType, Graph, GraphBuilder, OpType};
 use ledg_cost_model::template::TemplateSet;
-use ledg_cost_model::{Bundle, CostModel, PredictOptions, Session};
+use ledg_cost_model::{Bundle, BundleHeader, CostModel, Describer, Edit, N_ORDERED_FEATURES, PredictOptions, Session};
 use ledg_zoo::ZooConfig;
 
 #[test]
@@ -39,19 +41,77 @@ fn executor_and_predictor_agree_on_the_zoo() {
     assert!(n > 40 && differences / f64::from(n) < 1e-5, "{n} answers, {} on average", differences / f64::from(n));
 }
 
-/// The default bundle cut to its first member: other weights, the same templates.
-fn first_member() -> CostModel {
+/// The default bundle cut to its first member, and changed: other weights, the same templates.
+fn first_member(change: impl FnOnce(&mut Bundle)) -> CostModel {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/default.ledg");
     let (templates, encoder) = (TemplateSet::builtin().unwrap(), Encoder::pretrained().unwrap());
     let mut bundle = Bundle::from_bytes(&std::fs::read(path).unwrap(), path, &templates, &encoder).unwrap();
     bundle.members.truncate(1);
     bundle.header.members = 1;
+    change(&mut bundle);
     CostModel::from_bytes(&bundle.to_bytes().unwrap(), "first member", templates).unwrap()
+}
+
+/// A model that reads the order of operands, with some weight on it.
+fn reads_order() -> CostModel {
+    first_member(|bundle| {
+        let BundleHeader { predictor, normalization, .. } = &mut bundle.header;
+        predictor.n_features = N_ORDERED_FEATURES;
+        normalization.features.mean.push(0.0);
+        normalization.features.std.push(1.0);
+        let weight = bundle.members[0].get_mut("nodes.numbers.0.weight").unwrap();
+        let column = Tensor::full(0.3f32, (weight.dim(0).unwrap(), 1), weight.device()).unwrap();
+        *weight = Tensor::cat(&[&*weight, &column], 1).unwrap();
+    })
+}
+
+/// Two convolutions of one input, added up; which of the two runs first is asked.
+fn branches(first: u64) -> Graph {
+    let (input, kernels) = ([1, 16, 32, 32], [first, 4 - first]);
+    let mut builder = GraphBuilder::new("branches");
+    let x = builder.input("x", DType::F32, &input);
+    let of = kernels.map(|k| {
+        let weight = builder.weight(format!("w{k}"), DType::F32, &[16, 16, k, k]);
+        let y = builder.activation(format!("y{k}"), DType::F32, Some(&input));
+        let mut attrs = Attrs::new();
+        attrs.insert("pads", Attr::Ints(vec![(k / 2) as i64; 4]));
+        builder.node(format!("conv{k}"), OpType::onnx("Conv"), attrs, &[Some(x), Some(weight)], &[y]);
+        Some(y)
+    });
+    let sum = builder.activation("sum", DType::F32, Some(&input));
+    builder.node("add", OpType::onnx("Add"), Attrs::new(), &of, &[sum]);
+    builder.output(sum);
+    builder.finish().unwrap()
+}
+
+#[test]
+fn a_model_may_read_the_order_of_operands() {
+    let on = cases::platforms(1);
+    let latency = |model: &CostModel, graph: &Graph| {
+        model.predict(&model.prepare(graph).unwrap(), &on, &PredictOptions::default()).unwrap()[0].latency_s
+    };
+    let (plain, ordered) = (first_member(|_| ()), reads_order());
+    let graphs = [branches(1), branches(3)];
+    let of = |model: &CostModel| graphs.each_ref().map(|graph| latency(model, graph));
+    let ([a, b], [c, d]) = (of(&plain), of(&ordered));
+    assert!((a / b - 1.0).abs() < 1e-6, "masks are sets: {a} {b}");
+    assert!((c / d - 1.0).abs() > 1e-6, "{c} {d}");
+    let describer = Describer::builtin().unwrap();
+    let numbers = describer.describe(&graphs[0]).unwrap().numbers(true);
+    let places: Vec<f32> = numbers.iter().map(|row| row[N_ORDERED_FEATURES - 1]).collect();
+    assert_eq!(places, [-1.0, 1.0, 0.0], "first and last operand, and the sum, which nobody reads");
+    // Edits are answered by full queries.
+    let mut session = Session::new(Arc::new(ordered), &graphs[0], &on, PredictOptions::default()).unwrap();
+    let edit = Edit::SetShape { value: "sum".into(), shape: vec![1, 16, 32, 64] };
+    let answer = session.predict(std::slice::from_ref(&edit)).unwrap()[0].latency_s;
+    session.apply(&[edit]).unwrap();
+    assert_eq!(answer, latency(&reads_order(), session.graph()));
+    assert_ne!(answer, c);
 }
 
 #[test]
 fn a_graph_that_another_model_readied_is_readied_again() {
-    let (whole, cut) = (CostModel::default_model().unwrap(), first_member());
+    let (whole, cut) = (CostModel::default_model().unwrap(), first_member(|_| ()));
     let graph = ledg_zoo::build("resnet18", &ZooConfig::default()).unwrap();
     let (on, options) = (cases::platforms(2), PredictOptions { per_node: true, ..PredictOptions::default() });
     let (of_whole, of_cut) = (whole.prepare(&graph).unwrap(), cut.prepare(&graph).unwrap());

@@ -9,9 +9,9 @@ use pulp::Arch;
 use super::store::Store;
 use super::trunk::Trunk;
 use super::{weights, width};
+use crate::config::ScoreHead;
 use crate::error::{PredictorError, Result};
 use crate::input::NodeInput;
-use crate::config::ScoreHead;
 use crate::score::{NODES, ScoreConfig};
 
 /// The members of an ensemble of scorers, ready for inference.
