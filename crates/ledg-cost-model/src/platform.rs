@@ -49,6 +49,10 @@ pub const N_SHEET: usize = 13;
 /// launch on a GPU and of a dispatch on a CPU. The learned correction of the launch term starts from here.
 const LAUNCH_S: f64 = 3e-6;
 
+/// What an operator costs to start where a framework does so eagerly, against a compiled engine's launch: dispatch, shape checks and
+/// memory in Python and C++ before every kernel. An order of magnitude, not a fit.
+const EAGER_LAUNCHES: f64 = 5.0;
+
 /// A platform before standardisation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawPlatform {
@@ -115,6 +119,7 @@ impl RawPlatform {
             rates: match rates {
                 Rates::BaseClock => base_clock_rates(platform, &n, bandwidth),
                 Rates::PowerLimit => power_limit_rates(platform, &n, bandwidth),
+                Rates::EagerLaunch => eager_launch_rates(platform, &n, bandwidth),
             },
         })
     }
@@ -167,6 +172,16 @@ fn power_limit_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) -
         bytes_per_element: n.bytes_per_element,
         launch_s: n.launch_overhead_s.unwrap_or(LAUNCH_S * age),
     }
+}
+
+/// [`Rates::EagerLaunch`].
+fn eager_launch_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) -> PlatformRates {
+    let rates = power_limit_rates(platform, n, bandwidth);
+    let slower = match (n.launch_overhead_s, platform.runtime.compiler.as_str()) {
+        (None, "eager") => EAGER_LAUNCHES,
+        _ => 1.0,
+    };
+    PlatformRates { launch_s: rates.launch_s * slower, ..rates }
 }
 
 /// Peaks of matrix products, as fast as the chip feeds its matrix units, and of everything else, FLOP/s.
@@ -355,6 +370,18 @@ mod tests {
         assert!((p.rates.launch_s - 3e-6 * 0.2_f64.exp()).abs() < 1e-12, "two years older than 2020");
         let a100 = by_power("a100:fp32").rates;
         assert!(a100.matmul_flops > 0.8 * 19.5e12 * 8.0 / 9.0, "it asks no more than its 250 W: {a100:?}");
+    }
+
+    #[test]
+    fn eager_frameworks_start_operators_more_slowly() {
+        let launch = |name: &str, rates| {
+            let platform = HardwareRegistry::builtin().resolve(name).unwrap();
+            RawPlatform::seen_with(&platform, rates, Settings::default()).unwrap().rates.launch_s
+        };
+        for (name, times) in [("1080ti:fp32/nchw/eager/pt1.8.1+cu102", 5.0), ("gtx1660", 1.0), ("pixel3", 1.0)] {
+            let ratio = launch(name, Rates::EagerLaunch) / launch(name, Rates::PowerLimit);
+            assert!((ratio - times).abs() < 1e-9, "{name}: {ratio}");
+        }
     }
 
     #[test]
