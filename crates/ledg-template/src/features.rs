@@ -1,7 +1,8 @@
 //! The numeric features of a node: a fixed, versioned schema shared by training and inference.
 //!
 //! Sizes enter as `ln(1 + x)`, shares and flags as numbers in 0..=1. **Invariant:** every feature is finite; a change of
-//! order, number or meaning raises [`FEATURE_SCHEMA`].
+//! order, number or meaning raises [`FEATURE_SCHEMA`]. What a node is to its readers is no feature of it; models that are
+//! told append it (`ledg-cost-model`, `DescribedGraph::numbers`).
 
 use ledg_graph::Magnitudes;
 
