@@ -72,7 +72,7 @@ class LedgCostModel(PyCostModel):
         """Name of the context's task; its description is kept."""
         name = f"{context.task_name or 'main'}:{structural_hash(context.mod):016x}"
         if name not in self.tasks:
-            self.tasks[name] = task_json(context.mod, name)
+            self.tasks[name] = task_json(context.mod, name, context.target)
         return name
 
     def predict(self, context: Any, candidates: list[Any]) -> np.ndarray:
