@@ -236,6 +236,7 @@ struct TaskNumbers {
     bytes: f64,
     blocks: f64,
     inlined: f64,
+    vector_bytes: f64,
 }
 
 impl TaskNumbers {
@@ -247,14 +248,15 @@ impl TaskNumbers {
             bytes += state.block.accesses.iter().map(|a| footprint(a, &full)).sum::<f64>();
         }
         let inlined = program.blocks.iter().filter(|s| s.inlined).count() as f64;
-        TaskNumbers { flops, bytes, blocks: program.order.len() as f64, inlined }
+        let vector_bytes = program.vector_bytes as f64;
+        TaskNumbers { flops, bytes, blocks: program.order.len() as f64, inlined, vector_bytes }
     }
 
     fn write(&self, numbers: &mut Numbers) {
         for (i, x) in [self.flops, self.bytes, self.blocks].into_iter().enumerate() {
             numbers.log(at::TASK_FLOPS + i, x);
         }
-        numbers.log(at::INLINED, self.inlined);
+        numbers.log(at::INLINED, self.inlined).set(at::VECTOR_BYTES, self.vector_bytes.log2());
     }
 }
 
@@ -275,7 +277,7 @@ fn block_numbers(program: &Program, b: BlockId, levels: &Levels) -> Numbers {
         steps(program, b, levels, place, &mut numbers);
     }
     if let Some(place) = levels.innermost(program, b, mark(Mark::Vectorized)) {
-        lanes(program.loops[state.nest[place]].extent, &mut numbers);
+        lanes(program, b, program.loops[state.nest[place]].extent, &mut numbers);
         numbers.flag(at::VECTORIZED, true);
     }
     if let Some(place) = levels.innermost(program, b, |l| program.kind(l) == "reduction") {
@@ -310,11 +312,14 @@ fn kind(program: &Program, l: usize, numbers: &mut Numbers) {
     numbers.flag(at::SPATIAL, kind == "spatial").flag(at::REDUCTION, kind == "reduction");
 }
 
-/// Lanes of a vectorised loop, and how much of whole registers of 8 and 16 floats they fill.
-fn lanes(extent: Option<f64>, numbers: &mut Numbers) {
+/// Lanes of a vectorised loop, and how much of whole registers they fill: of 8 and 16 floats, and the target's of what the block writes.
+fn lanes(program: &Program, b: BlockId, extent: Option<f64>, numbers: &mut Numbers) {
     let Some(extent) = extent else { return };
     let share = |of: f64| extent / ((extent / of).ceil() * of);
     numbers.log(at::LANES, extent).set(at::OF_8_LANES, share(8.0)).set(at::OF_16_LANES, share(16.0));
+    let element_bytes = written(&program.blocks[b].block).map_or(4, |w| w.element_bytes);
+    let own = (program.vector_bytes / element_bytes).max(1);
+    numbers.set(at::OF_TARGET_LANES, share(own as f64));
 }
 
 /// Numbers of the loop at a place of a block's nest, seen from that block.
@@ -340,7 +345,7 @@ fn loop_numbers(program: &Program, b: BlockId, levels: &Levels, place: usize, un
         numbers.flag(at::OVER_LIMIT, iterations > unroll_limit);
     }
     if l.mark == Mark::Vectorized {
-        lanes(l.extent, &mut numbers);
+        lanes(program, b, l.extent, &mut numbers);
     }
     if l.mark == Mark::Serial && place >= levels.unrolled_from {
         numbers.flag(at::UNROLLED_BY_LIMIT, true).log(at::COPIES, levels.unrolled);

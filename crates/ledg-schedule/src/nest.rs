@@ -66,13 +66,15 @@ pub(crate) struct Program {
     pub blocks: Vec<State>,
     /// Blocks in order of execution.
     pub order: Vec<BlockId>,
+    /// Bytes of the target's vector registers.
+    pub vector_bytes: u64,
     /// Names and counts in the trace that the replay could not follow.
     pub unknown: usize,
 }
 
 impl Program {
     pub fn new(task: &Task) -> Program {
-        let mut program = Program::default();
+        let mut program = Program { vector_bytes: task.vector_bytes, ..Program::default() };
         for block in &task.blocks {
             let role = if block.axes.iter().any(|a| a.reduce) { "reduction" } else { "compute" };
             let id = program.add_block(block.clone(), role, None);

@@ -1,7 +1,7 @@
 //! The numbers of a node: logarithms of extents, trip counts, footprints and operations.
 
 /// Version of sentences and numbers: models trained with another are refused.
-pub const SCHEDULE_SCHEMA: u32 = 2;
+pub const SCHEDULE_SCHEMA: u32 = 3;
 
 /// Number of numbers.
 pub const N_NUMBERS: usize = NUMBER_NAMES.len();
@@ -12,7 +12,7 @@ pub const N_NUMBERS: usize = NUMBER_NAMES.len();
 ///
 /// Traffic is what a cache of that capacity takes in while the block runs, in lines of 64 bytes, by iteration; the capacities are
 /// about those of vector registers, first, second and third level, and nothing jumps where data outgrows one.
-pub const NUMBER_NAMES: [&str; 57] = [
+pub const NUMBER_NAMES: [&str; 59] = [
     "log2 extent",
     "extent unknown",
     "log2 factor 1",
@@ -70,6 +70,8 @@ pub const NUMBER_NAMES: [&str; 57] = [
     "traffic at 32 KiB by iteration, log2 bytes",
     "traffic at 512 KiB by iteration, log2 bytes",
     "traffic at 8 MiB by iteration, log2 bytes",
+    "log2 bytes of the target's vector registers",
+    "share of the target's lanes used",
 ];
 
 /// Capacities that traffic is worked out for, bytes.
@@ -124,6 +126,8 @@ pub(crate) mod at {
     pub const PARALLEL_TRIPS: usize = 51;
     pub const TASK_SHARE: usize = 52;
     pub const TRAFFIC: usize = 53;
+    pub const VECTOR_BYTES: usize = 57;
+    pub const OF_TARGET_LANES: usize = 58;
 }
 
 pub(crate) const N_FACTORS: usize = 4;

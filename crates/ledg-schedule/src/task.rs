@@ -9,6 +9,9 @@ const MAX_BLOCKS: usize = 1024;
 const MAX_LOOPS: usize = 64;
 const MAX_ACCESSES: usize = 64;
 
+/// Widest vector register.
+const MAX_VECTOR_BYTES: u64 = 256;
+
 /// One tuning task: what all its candidates compute.
 ///
 /// ```
@@ -27,6 +30,7 @@ const MAX_ACCESSES: usize = 64;
 ///             access("c", true, vec![vec![(0, 1)]]),
 ///         ],
 ///     }],
+///     vector_bytes: 32,
 /// };
 /// task.check()?;
 ///
@@ -42,6 +46,13 @@ pub struct Task {
     pub name: String,
     /// The blocks in order of execution.
     pub blocks: Vec<Block>,
+    /// Bytes of a vector register of the target that its candidates are compiled for; [`Task::VECTOR_BYTES`] where JSON does not say.
+    #[serde(default = "vector_bytes")]
+    pub vector_bytes: u64,
+}
+
+fn vector_bytes() -> u64 {
+    Task::VECTOR_BYTES
 }
 
 /// One block: a statement inside its own nest of loops.
@@ -84,6 +95,9 @@ pub struct Access {
 }
 
 impl Task {
+    /// The vector registers of a task that does not say: those of AVX2.
+    pub const VECTOR_BYTES: u64 = 32;
+
     /// Reads a task from JSON; an example is at the top of this crate.
     ///
     /// # Errors
@@ -102,6 +116,13 @@ impl Task {
     /// blocks, 64 loops of one, 64 accesses of one or 64 dimensions of a buffer.
     pub fn check(&self) -> Result<()> {
         limit("blocks of a task", self.blocks.len(), MAX_BLOCKS)?;
+        if !(self.vector_bytes.is_power_of_two() && self.vector_bytes <= MAX_VECTOR_BYTES) {
+            return Err(ScheduleError::Task {
+                task: self.name.clone(),
+                field: "`vector_bytes`".into(),
+                why: format!("is {}, must be a power of two to {MAX_VECTOR_BYTES}", self.vector_bytes),
+            });
+        }
         for block in &self.blocks {
             let bad = |field: &str, why: String| {
                 let field = format!("block `{}`, `{field}`", block.name);

@@ -97,6 +97,26 @@ fn lanes_that_do_not_fill_registers() {
 }
 
 #[test]
+fn a_target_has_vectors_of_its_own_and_those_of_avx2_where_nothing_is_said() {
+    let trace =
+        format!("{HEAD}sch.reorder(l1, l3, l2)\nl4, l5 = sch.split(loop=l2, factors=[2, 8])\nsch.vectorize(loop=l5)\n");
+    let seen = |task: &Task, bytes: f64, share: f64| {
+        let graph = ScheduleGraph::new(task, &trace, ScheduleWords::builtin().unwrap()).unwrap();
+        for sentence in ["Block reduction", "Loop spatial vectorized"] {
+            let expect = [
+                ("log2 bytes of the target's vector registers", bytes.log2()),
+                ("share of the target's lanes used", share),
+            ];
+            check(nodes(&graph, sentence)[0], &expect);
+        }
+    };
+    seen(&matmul(), 32.0, 1.0);
+    seen(&Task { vector_bytes: 64, ..matmul() }, 64.0, 0.5);
+    let wrong = Task { vector_bytes: 48, ..matmul() }.check().unwrap_err().to_string();
+    assert_eq!(wrong, "task `matmul`: `vector_bytes`: is 48, must be a power of two to 256");
+}
+
+#[test]
 fn loops_within_the_limit_are_unrolled() {
     let limit = "sch.annotate(block_or_loop=l1, ann_key=\"pragma_auto_unroll_max_step\", ann_val=16)\n";
     // 4 copies are within 16; 32 are not. The vectorised loop counts as one.

@@ -26,6 +26,9 @@ use crate::files;
 /// Bytes that a file of records may unpack to.
 const MAX_BYTES: u64 = 1 << 30;
 
+/// Between a task's name and its machine's: candidates of two machines are not compared.
+const OF_MACHINE: &str = " on ";
+
 /// A member's weights, in the folder of its run.
 const WEIGHTS: &str = "best.safetensors";
 
@@ -237,8 +240,12 @@ fn one_fold(
     own: String,
 ) -> Result<FoldResult> {
     let mut data = Split::default();
-    for (i, (_, task)) in records.tasks().enumerate() {
-        // Tasks come by name, so that every part has some of each kind.
+    let (mut i, mut last) = (0, None);
+    for (name, task) in records.tasks() {
+        // Tasks come by name, so that every part has some of each kind, and what two machines measured of one is in one part.
+        let operator = name.split_once(OF_MACHINE).map(|(operator, _)| operator);
+        i += usize::from(last.is_some() && last != Some(operator));
+        last = Some(operator);
         let part = if i % config.schedules.folds == fold { &mut data.validation } else { &mut data.train };
         part.add(task)?;
     }
@@ -422,7 +429,13 @@ impl Split {
                 let validates = data.validate_every_task > 0 && seen % data.validate_every_task == 0;
                 if validates { &mut split.validation } else { &mut split.train }
             };
-            part.add_jsonl(&text, &path.display().to_string())?;
+            let machine = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+            let found = ScheduleRecords::from_jsonl(&text, &path.display().to_string())?;
+            for (_, task) in found.tasks() {
+                let mut task = task.clone();
+                task.task.name = format!("{}{OF_MACHINE}{machine}", task.task.name);
+                part.add(&task)?;
+            }
         }
         ensure!(missing.is_empty(), "`schedules.test`: no records of {}", missing.join(", "));
         ensure!(!split.train.is_empty(), "no candidates are left to train on");

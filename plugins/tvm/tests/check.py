@@ -17,14 +17,14 @@ except ImportError:
 import numpy as np
 from ledg_tvm import LedgCostModel, task_of
 from ledg_tvm._abi import LedgError, ScheduleModel
-from ledg_tvm._task import task_json
+from ledg_tvm._task import task_json, vector_bytes
 from ledg_tvm.collect import write
 from ledg_tvm.compare import expected_of_random, figures_of
 from ledg_tvm.model import PRETRAINED, record
 from ledg_tvm.replay import apply_trace, context_of
 from ledg_tvm.tuning import is_relax, lowered, this_cpu
 from ledg_tvm.tunings import How, best_of, table
-from ledg_tvm.workloads import COLLECTED, operator, workload
+from ledg_tvm.workloads import COLLECTED, HELD_OUT, IN_TURNS, name_of, operator, workload
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.runner import RunnerResult as Result
@@ -52,6 +52,8 @@ def check_tasks() -> None:
         task = task_of(tvm.IRModule({"main": operator(kind, shape)}), kind)
         assert task["blocks"] and all(b["accesses"] for b in task["blocks"]), (kind, task)
         assert any(b["flops"] > 0 for b in task["blocks"]), kind
+    names = [name_of(*c) for c in IN_TURNS]
+    assert len(set(names)) == len(names) > 120 and not set(names) & set(HELD_OUT)
 
 
 def check_network() -> None:
@@ -97,6 +99,16 @@ def check_shipped() -> None:
     scores = model.predict(ctx, some)
     assert np.isfinite(scores).all() and len(set(scores)) > 1
     assert np.array_equal(LedgCostModel(seed=5).predict(ctx, some), scores), "a seed does not matter before an update"
+    raw, _ = model.model.score(task_json(ctx.mod, "depthwise", ctx.target), [str(c.sch.trace) for c in some])
+    assert (scores > 0).all() and np.array_equal(np.argsort(scores), np.argsort(raw)), "MetaSchedule takes scores below 0 for 0"
+    ratios = model.predict(ctx, some[:2]) / scores[:2]
+    assert np.allclose(ratios, 1.0), "what is asked together does not matter"
+
+
+def check_target() -> None:
+    wide = {cpu: vector_bytes(this_cpu(mcpu=cpu)) for cpu in ("x86-64", "znver3", "znver5")}
+    assert wide == {"x86-64": 16, "znver3": 32, "znver5": 64}, wide
+    assert vector_bytes(None) is None and "vector_bytes" not in task_of(context("softmax", (16, 32)).mod, "softmax")
 
 
 def check_abi() -> None:
@@ -175,5 +187,6 @@ if __name__ == "__main__":
     check_tunings()
     check_model()
     check_shipped()
+    check_target()
     check_abi()
     print("plugins/tvm: all checks passed")

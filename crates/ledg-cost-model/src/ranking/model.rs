@@ -42,6 +42,18 @@ pub struct UpdateOptions {
     pub trained: FitOptions,
     /// For one that was not.
     pub untrained: FitOptions,
+    /// Fewest steps of either: few records are passed over more often, because a step or two undo nothing of what was learned of
+    /// other tasks.
+    pub steps: usize,
+}
+
+impl UpdateOptions {
+    /// The options for records of tasks with so many candidates.
+    fn of(&self, trained: bool, candidates: impl Iterator<Item = usize>) -> FitOptions {
+        let options = if trained { &self.trained } else { &self.untrained };
+        let by_epoch: usize = candidates.map(|n| n.div_ceil(options.candidates_per_step.max(1))).sum();
+        FitOptions { epochs: options.epochs.max(self.steps.div_ceil(by_epoch.max(1))), ..options.clone() }
+    }
 }
 
 impl Default for UpdateOptions {
@@ -49,7 +61,7 @@ impl Default for UpdateOptions {
         let trained = FitOptions {
             epochs: 8,
             candidates_per_step: 32,
-            learning_rate: 1e-3,
+            learning_rate: 2e-3,
             warmup: 0.1,
             weight_decay: 0.02,
             clip_norm: 1.0,
@@ -58,7 +70,7 @@ impl Default for UpdateOptions {
             seed: 0,
         };
         let untrained = FitOptions { epochs: 20, learning_rate: 3e-3, ..trained.clone() };
-        UpdateOptions { trained, untrained }
+        UpdateOptions { trained, untrained, steps: 40 }
     }
 }
 
@@ -241,13 +253,11 @@ impl ScheduleModel {
             return Self::assemble(header, copy, self.table.clone(), self.words, Arc::clone(&self.encoder));
         }
         let mut prepared = Prepared::new(records, &self.table)?;
-        let (options, initial) = match self.is_trained() {
-            true => {
-                prepared.numbers = self.header.numbers.clone();
-                (&options.trained, true)
-            }
-            false => (&options.untrained, false),
-        };
+        let initial = self.is_trained();
+        if initial {
+            prepared.numbers = self.header.numbers.clone();
+        }
+        let options = options.of(initial, records.tasks().map(|(_, task)| task.candidates.len()));
         let tasks = prepared.examples(&self.header.scorer)?;
         let members = self.members.iter().enumerate().map(|(k, member)| {
             let options = FitOptions { seed: options.seed + k as u64, ..options.clone() };
@@ -341,5 +351,19 @@ impl Prepared {
             Ok(Example { graph: QuotientGraph::new(&input, config.attention, config.n_layers)?, merit: *merit })
         };
         self.tasks.iter().map(|(_, graphs)| graphs.iter().map(example).collect()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_records_are_passed_over_more_often() {
+        let options = UpdateOptions::default();
+        let epochs = |candidates: &[usize]| options.of(true, candidates.iter().copied()).epochs;
+        // 32 candidates are a step; 100 are four, of two tasks eight.
+        assert_eq!((epochs(&[32]), epochs(&[64]), epochs(&[100, 100])), (40, 20, 8));
+        assert_eq!(options.of(false, [32].into_iter()).learning_rate, options.untrained.learning_rate);
     }
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Optional
 
 import tvm
 from tvm import sym
@@ -16,16 +16,27 @@ def _kind(node: Any) -> str:
     return type(node).__name__
 
 
-def task_of(mod: Any, name: str) -> dict[str, Any]:
-    """The task of a module: its blocks in order of execution."""
+def task_of(mod: Any, name: str, target: Optional[Any] = None) -> dict[str, Any]:
+    """The task of a module: its blocks in order of execution, and the vectors of the target where that is known."""
     blocks: list[dict[str, Any]] = []
     for _, function in mod.functions_items():
         _walk(function.body, [], blocks)
-    return {"name": name, "blocks": blocks}
+    task: dict[str, Any] = {"name": name, "blocks": blocks}
+    if (wide := vector_bytes(target)) is not None:
+        task["vector_bytes"] = wide
+    return task
 
 
-def task_json(mod: Any, name: str) -> str:
-    return json.dumps(task_of(mod, name), separators=(",", ":"))
+def task_json(mod: Any, name: str, target: Optional[Any] = None) -> str:
+    return json.dumps(task_of(mod, name, target), separators=(",", ":"))
+
+
+def vector_bytes(target: Optional[Any]) -> Optional[int]:
+    """Bytes of a vector register of an x86 target, else of NEON; None for a target that is no CPU."""
+    if target is None or target.kind.name != "llvm":
+        return None
+    has = tvm.target.codegen.target_has_features
+    return 64 if has("avx512f", target) else 32 if has("avx", target) else 16
 
 
 def _walk(node: Any, loops: list[Any], blocks: list[dict[str, Any]]) -> None:

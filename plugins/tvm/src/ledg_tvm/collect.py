@@ -27,7 +27,7 @@ from tvm.s_tir.meta_schedule.cost_model import PyCostModel
 from ._task import task_json
 from .model import record, runs_of
 from .tuning import InProcessBuilder, runner, this_cpu
-from .workloads import COLLECTED, HELD_OUT, WIDER, name_of, operator
+from .workloads import COLLECTED, HELD_OUT, IN_TURNS, WIDER, name_of, operator
 
 
 @derived_object
@@ -161,7 +161,7 @@ class Task:
     def grow(self, count: int, how: How) -> list[str]:
         """Measures more candidates and writes the file."""
         if not self.lines:
-            task = json.loads(task_json(tvm.IRModule({"main": operator(self.kind, self.shape)}), self.name))
+            task = json.loads(task_json(tvm.IRModule({"main": operator(self.kind, self.shape)}), self.name, how.target))
             line = {"version": 1, "task": task, "target": how.words()}
             self.lines = [json.dumps(line, separators=(",", ":"))]
         new = measure(self.kind, self.shape, min(count, self.wanted - self.have), 1 + self.have, how)
@@ -195,12 +195,14 @@ def main() -> None:
     parser.add_argument("--keep", type=int, help="how many of the repeats are kept, the quickest; all unless told otherwise")
     parser.add_argument("--mcpu", help="LLVM's name of the CPU to compile for; this one's unless told otherwise")
     parser.add_argument("--wider", action="store_true", help="the shapes of workloads.WIDER, which are only there to pretrain on")
+    parser.add_argument("--in-turns", action="store_true", help="workloads.IN_TURNS: both lists without what models are compared on")
     args = parser.parse_args()
     os.environ["TVM_NUM_THREADS"] = "1"
     os.makedirs(args.output, exist_ok=True)
     on = runner(repeat=args.repeats, min_repeat_ms=20, core=args.core if args.core >= 0 else None)
     how = How(on, this_cpu(mcpu=args.mcpu), args.parts, args.repeats, args.keep or args.repeats)
-    all_tasks = tasks(WIDER if args.wider else COLLECTED, args.output, args.candidates, args.held_out)
+    which = IN_TURNS if args.in_turns else WIDER if args.wider else COLLECTED
+    all_tasks = tasks(which, args.output, args.candidates, args.held_out)
     begin = time.monotonic()
     while incomplete := [t for t in all_tasks if t.have < t.wanted]:
         task = min(incomplete, key=lambda t: t.have / t.wanted)  # so that all grow alike

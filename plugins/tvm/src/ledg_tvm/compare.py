@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import platform
+import re
 import time
 from typing import Any, Callable
 
@@ -77,7 +78,9 @@ class Held:
         mod = operator(kind, shape)
         self.target = json.loads(lines[0]).get("target", "a machine that is not named")
         self.candidates, self.results = read_task(lines, mod)
-        self.context = context_of(mod, this_cpu(), self.name)
+        # The code that was measured, whatever this machine is.
+        mcpu = re.search(r"-mcpu=([\w.-]+)", self.target)
+        self.context = context_of(mod, this_cpu(mcpu=mcpu[1] if mcpu else None), self.name)
 
     def one_seed(self, model: str, learn: int, seed: int) -> list[Figures]:
         """Figures of all models on the candidates that none of them saw."""

@@ -23,6 +23,10 @@ logger = logging.getLogger("ledg_tvm")
 PRETRAINED = os.path.join(os.path.dirname(__file__), "schedules.ledg")
 # Measured candidates of other tasks that an update also sees, the latest of them.
 OTHERS = 256
+# A score lower by this has odds lower by a factor of e.
+TEMPERATURE = 1.0
+# Largest exponent of odds.
+LARGEST = 100.0
 # Retrain when this share of candidates is new.
 RETRAIN = 0.1
 
@@ -60,6 +64,7 @@ class LedgCostModel(PyCostModel):
         self.random = np.random.default_rng(seed)
         self.tasks: dict[str, str] = {}  # name -> JSON
         self.lines: dict[str, list[str]] = {}  # name -> measured candidates
+        self.levels: dict[str, float] = {}  # name -> the best score of the first question since the last update
         self.learned = 0
         self.said_untrained = False
 
@@ -67,7 +72,7 @@ class LedgCostModel(PyCostModel):
         """Name of the context's task; its description is kept."""
         name = f"{context.task_name or 'main'}:{structural_hash(context.mod):016x}"
         if name not in self.tasks:
-            self.tasks[name] = task_json(context.mod, name)
+            self.tasks[name] = task_json(context.mod, name, context.target)
         return name
 
     def predict(self, context: Any, candidates: list[Any]) -> np.ndarray:
@@ -82,9 +87,17 @@ class LedgCostModel(PyCostModel):
         failed = status != 0
         if failed.any():
             logger.warning("%d of %d candidates could not be read, they are ranked last", int(failed.sum()), n)
-            worst = scores[~failed].min() if not failed.all() else 0.0
-            scores[failed] = worst - 1.0
-        return scores
+        return self.odds(name, scores, failed)
+
+    def odds(self, name: str, scores: np.ndarray, failed: np.ndarray) -> np.ndarray:
+        """Scores as MetaSchedule wants them: it takes what is below 0 for 0, so that half of ours would be ties, and draws what it
+        mutates in proportion to them. Ours are logarithms of odds with no zero of their own, so these are the odds to the best
+        candidate of the first question since the last update: above 0 and in the same order whatever is asked next."""
+        out = np.zeros(len(scores))
+        if not failed.all():
+            level = self.levels.setdefault(name, float(scores[~failed].max()))
+            out[~failed] = np.exp(np.clip((scores[~failed] - level) / TEMPERATURE, -LARGEST, LARGEST))
+        return out
 
     def update(self, context: Any, candidates: list[Any], results: list[Any]) -> None:
         if len(candidates) == 0:
@@ -100,6 +113,7 @@ class LedgCostModel(PyCostModel):
         if not self.can_learn():
             return
         self.model = self.base.update(self.jsonl(name))
+        self.levels.clear()
         self.learned = total
 
     def can_learn(self) -> bool:
@@ -130,12 +144,13 @@ class LedgCostModel(PyCostModel):
         """Reads what `save` wrote, or a bare schedule model."""
         if not zipfile.is_zipfile(path):
             self.base = self.model = ScheduleModel.load(path)
+            self.levels.clear()
             return
         with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(path) as archive:
             self.base = ScheduleModel.load(archive.extract("base.ledg", scratch))
             self.model = ScheduleModel.load(archive.extract("model.ledg", scratch))
             lines = archive.read("records.jsonl").decode().splitlines()
-        self.tasks, self.lines = {}, {}
+        self.tasks, self.lines, self.levels = {}, {}, {}
         for line in lines:
             value = json.loads(line)
             if "task" in value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Callable
 
 from tvm import te
@@ -144,9 +145,27 @@ HELD_OUT = (
 )
 
 
+def _in_turns() -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Kinds in turns, of each a wider shape, then one of COLLECTED."""
+    kinds = (
+        "matmul", "conv", "depthwise", "softmax", "batch_matmul", "conv_nchw", "conv_bn_relu", "matmul_relu", "norm", "conv1d", "conv3d",
+        "transpose_batch_matmul", "deconv", "pool",
+    )  # fmt: skip
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    for kind in kinds:
+        own = [s for k, s in COLLECTED if k == kind and name_of(k, s) not in HELD_OUT]
+        pairs = zip_longest(_WIDER[kind], own)
+        shapes[kind] = [shape for pair in pairs for shape in pair if shape is not None]
+    return tuple((kind, shapes[kind][i]) for i in range(max(map(len, shapes.values()))) for kind in kinds if i < len(shapes[kind]))
+
+
 def name_of(kind: str, shape: tuple[int, ...]) -> str:
     """Name of a collected task."""
     return f"{kind}_{'x'.join(map(str, shape))}"
+
+
+# The shapes of both lists that no model is compared on, for a machine that has an hour.
+IN_TURNS = _in_turns()
 
 
 def operator(kind: str, shape: tuple[int, ...]) -> Any:
