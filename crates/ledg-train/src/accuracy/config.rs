@@ -226,7 +226,7 @@ mod tests {
     fn errors_name_file_and_field() {
         let unknown = error("steps =", "step =");
         assert!(unknown.contains("experiment.toml") && unknown.contains("step"), "{unknown}");
-        assert!(error("n_heads = 4", "n_heads = 5").contains("n_heads"));
+        assert!(error("n_heads = 6", "n_heads = 5").contains("n_heads"));
         assert!(error("validation = 0.0", "validation = 0.9").contains("sampling.validation"));
         assert!(error("nasbench201_accuracy =", "nasbench201 =").contains("target"));
     }
