@@ -166,10 +166,10 @@ impl DescribedGraph {
         let standardised = vectors.iter().map(|v| Arc::<[f32]>::from(normalization.sentence.apply(v)));
         let by_sentence: std::collections::HashMap<&str, Arc<[f32]>> =
             sentences.iter().copied().zip(standardised).collect();
-        let numbers = self.numbers(reads_operand_order(normalization));
-        let nodes = self.nodes.iter().zip(numbers).map(|(node, row)| NodeInput {
+        let ordered = reads_operand_order(normalization).then(|| self.numbers(true));
+        let nodes = self.nodes.iter().enumerate().map(|(i, node)| NodeInput {
             sentence: Arc::clone(&by_sentence[node.sentence.as_str()]),
-            features: normalization.features.apply(&row),
+            features: normalization.features.apply(ordered.as_ref().map_or(&node.features[..], |rows| &rows[i])),
             magnitudes: node.magnitudes,
             contraction: node.macs > 0.0,
         });
