@@ -194,18 +194,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="repeats of a candidate")
     parser.add_argument("--keep", type=int, help="how many of the repeats are kept, the quickest; all unless told otherwise")
     parser.add_argument("--mcpu", help="LLVM's name of the CPU to compile for; this one's unless told otherwise")
-    parser.add_argument("--wider", action="store_true", help="the shapes of workloads.WIDER, which are only there to pretrain on")
-    parser.add_argument("--in-turns", action="store_true", help="workloads.IN_TURNS: both lists without what models are compared on")
-    parser.add_argument("--only-held-out", action="store_true", help="what models are compared on, nothing to train on")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--wider", action="store_true", help="the shapes of workloads.WIDER, which are only there to pretrain on")
+    which.add_argument("--in-turns", action="store_true", help="workloads.IN_TURNS: both lists without what models are compared on")
+    which.add_argument("--only-held-out", action="store_true", help="what models are compared on, nothing to train on")
     args = parser.parse_args()
     os.environ["TVM_NUM_THREADS"] = "1"
     os.makedirs(args.output, exist_ok=True)
     on = runner(repeat=args.repeats, min_repeat_ms=20, core=args.core if args.core >= 0 else None)
     how = How(on, this_cpu(mcpu=args.mcpu), args.parts, args.repeats, args.keep or args.repeats)
-    which = IN_TURNS if args.in_turns else WIDER if args.wider else COLLECTED
-    if args.only_held_out:
-        which = tuple(task for task in COLLECTED if name_of(*task) in HELD_OUT)
-    all_tasks = tasks(which, args.output, args.candidates, args.held_out)
+    held_out = tuple(task for task in COLLECTED if name_of(*task) in HELD_OUT)
+    shapes = IN_TURNS if args.in_turns else WIDER if args.wider else held_out if args.only_held_out else COLLECTED
+    all_tasks = tasks(shapes, args.output, args.candidates, args.held_out)
     begin = time.monotonic()
     while incomplete := [t for t in all_tasks if t.have < t.wanted]:
         task = min(incomplete, key=lambda t: t.have / t.wanted)  # so that all grow alike
