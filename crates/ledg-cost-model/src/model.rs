@@ -404,8 +404,8 @@ impl CostModel {
     /// # Errors
     /// [`CostModelError::MissingFigure`] when the data sheet states no bandwidth.
     pub fn sees(&self, platform: &Platform) -> Result<RawPlatform> {
-        let PredictorConfig { rates, settings, .. } = self.weights.header.predictor;
-        RawPlatform::seen_with(platform, rates, settings)
+        let PredictorConfig { rates, settings, movement, .. } = self.weights.header.predictor;
+        RawPlatform::seen_with(platform, rates, settings, movement)
     }
 
     /// Readies platforms.

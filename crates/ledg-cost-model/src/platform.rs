@@ -1,6 +1,7 @@
 //! From a platform's data sheet and runtime to the numbers and words that the predictor takes.
 
-use ledg_predictor::{Normalization, PlatformInput, PlatformRates, Rates, Settings};
+use ledg_graph::Execution;
+use ledg_predictor::{Movement, Normalization, PlatformInput, PlatformRates, Rates, Settings};
 use ledg_template::hardware::{Device, Kind, Layout, Platform, PlatformNumbers, Precision};
 
 use crate::error::{CostModelError, Result};
@@ -77,14 +78,14 @@ impl RawPlatform {
     /// # Errors
     /// [`CostModelError::MissingFigure`] when the data sheet states no bandwidth.
     pub fn new(platform: &Platform) -> Result<Self> {
-        Self::seen_with(platform, Rates::default(), Settings::default())
+        Self::seen_with(platform, Rates::default(), Settings::default(), Movement::default())
     }
 
     /// The numbers and words of a platform, rates and runtime settings by the model's rules.
     ///
     /// # Errors
     /// As [`RawPlatform::new`].
-    pub fn seen_with(platform: &Platform, rates: Rates, settings: Settings) -> Result<Self> {
+    pub fn seen_with(platform: &Platform, rates: Rates, settings: Settings, movement: Movement) -> Result<Self> {
         let n = platform.numbers();
         let bandwidth = n.bandwidth_bytes_s.ok_or_else(|| CostModelError::MissingFigure {
             hardware: platform.device.name.clone(),
@@ -117,10 +118,16 @@ impl RawPlatform {
                 Settings::ByKind => runtime_settings_by_kind(platform),
             },
             sheet,
-            rates: match rates {
-                Rates::BaseClock => base_clock_rates(platform, &n, bandwidth),
-                Rates::PowerLimit => power_limit_rates(platform, &n, bandwidth),
-                Rates::EagerLaunch => eager_launch_rates(platform, &n, bandwidth),
+            rates: PlatformRates {
+                execution: match movement {
+                    Movement::Stated => Execution::AsStated,
+                    Movement::Framework => execution(platform),
+                },
+                ..match rates {
+                    Rates::BaseClock => base_clock_rates(platform, &n, bandwidth),
+                    Rates::PowerLimit => power_limit_rates(platform, &n, bandwidth),
+                    Rates::EagerLaunch => eager_launch_rates(platform, &n, bandwidth),
+                }
             },
         })
     }
@@ -141,6 +148,25 @@ impl RawPlatform {
     }
 }
 
+/// [`Movement::Framework`]: PyTorch, operator by operator or compiled; the rules of other engines are not followed.
+fn execution(platform: &Platform) -> Execution {
+    let runtime = &platform.runtime;
+    let mixed = matches!(runtime.precision, Precision::Amp | Precision::AmpBf16);
+    match runtime.compiler.as_str() {
+        "eager" => {
+            let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
+            Execution::Eager {
+                channels_last: runtime.layout == Layout::Nhwc,
+                mixed,
+                // `scaled_dot_product_attention` came with 2.0.
+                fused_attention: version.is_none_or(|v| v >= 0.0),
+            }
+        }
+        "dynamo" => Execution::Compiled { mixed },
+        _ => Execution::AsStated,
+    }
+}
+
 /// [`Rates::BaseClock`].
 fn base_clock_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) -> PlatformRates {
     let sustained = sustained_share(&platform.device);
@@ -153,6 +179,7 @@ fn base_clock_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) ->
         units: n.units,
         bytes_per_element: n.bytes_per_element,
         launch_s: n.launch_overhead_s.unwrap_or(LAUNCH_S),
+        execution: Execution::AsStated,
     }
 }
 
@@ -172,6 +199,7 @@ fn power_limit_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) -
         units: n.units,
         bytes_per_element: n.bytes_per_element,
         launch_s: n.launch_overhead_s.unwrap_or(LAUNCH_S * age),
+        execution: Execution::AsStated,
     }
 }
 
@@ -355,7 +383,7 @@ mod tests {
 
     fn by_power(name: &str) -> RawPlatform {
         let platform = HardwareRegistry::builtin().resolve(name).unwrap();
-        RawPlatform::seen_with(&platform, Rates::PowerLimit, Settings::ByKind).unwrap()
+        RawPlatform::seen_with(&platform, Rates::PowerLimit, Settings::ByKind, Movement::Stated).unwrap()
     }
 
     #[test]
@@ -377,7 +405,7 @@ mod tests {
     fn eager_frameworks_start_operators_more_slowly() {
         let launch = |name: &str, rates| {
             let platform = HardwareRegistry::builtin().resolve(name).unwrap();
-            RawPlatform::seen_with(&platform, rates, Settings::default()).unwrap().rates.launch_s
+            RawPlatform::seen_with(&platform, rates, Settings::default(), Movement::Stated).unwrap().rates.launch_s
         };
         for (name, times) in [("1080ti:fp32/nchw/eager/pt1.8.1+cu102", 12.0), ("gtx1660", 1.0), ("gold_6226", 1.0)] {
             let ratio = launch(name, Rates::EagerLaunch) / launch(name, Rates::PowerLimit);

@@ -41,5 +41,5 @@ pub use error::GraphError;
 pub use graph::{ConstData, Graph, Node, NodeId, OpType, Shape, Value, ValueId, ValueKind};
 pub use hash::ContentHash;
 pub use json::WIRE_VERSION;
-pub use magnitudes::Magnitudes;
+pub use magnitudes::{Execution, Magnitudes, Traffic};
 pub use relations::{EdgeList, Relations};

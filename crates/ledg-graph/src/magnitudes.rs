@@ -16,6 +16,73 @@ pub struct Magnitudes {
     pub weight_elems: f64,
     /// Learned parameters held.
     pub params: f64,
+    /// What frameworks move of activations, by how they run the node.
+    pub traffic: Traffic,
+}
+
+/// Activation elements that a framework moves for a node: more than the operator's own where it casts, copies or makes passes of its
+/// own, fewer where a compiler fuses loops. Elements are of the platform's width; `_mixed` is what mixed precision adds, in
+/// elements of its narrow type.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Traffic {
+    /// Operators one by one; images given as channels first, as channels last.
+    pub eager: [f64; 2],
+    /// The same: what mixed precision adds.
+    pub eager_mixed: [f64; 2],
+    /// What attention adds that is no kernel of its own.
+    pub scores: f64,
+    /// The same under mixed precision.
+    pub scores_mixed: f64,
+    /// Loops fused.
+    pub compiled: f64,
+    /// The same: what mixed precision adds.
+    pub compiled_mixed: f64,
+}
+
+/// How a framework runs a graph, as far as it decides what moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Execution {
+    /// As the operators say: engines whose rules are not followed.
+    #[default]
+    AsStated,
+    /// Operators one by one.
+    Eager {
+        /// Images and weights are given as channels last.
+        channels_last: bool,
+        /// Under mixed precision.
+        mixed: bool,
+        /// Attention is a kernel of its own.
+        fused_attention: bool,
+    },
+    /// Loops fused.
+    Compiled {
+        /// Under mixed precision.
+        mixed: bool,
+    },
+}
+
+impl Traffic {
+    fn scaled(&self, factor: f64) -> Self {
+        self.with(&Traffic::default(), |own, _| own * factor)
+    }
+
+    fn with(&self, other: &Traffic, f: impl Fn(f64, f64) -> f64) -> Self {
+        let pair = |a: [f64; 2], b: [f64; 2]| [f(a[0], b[0]), f(a[1], b[1])];
+        Traffic {
+            eager: pair(self.eager, other.eager),
+            eager_mixed: pair(self.eager_mixed, other.eager_mixed),
+            scores: f(self.scores, other.scores),
+            scores_mixed: f(self.scores_mixed, other.scores_mixed),
+            compiled: f(self.compiled, other.compiled),
+            compiled_mixed: f(self.compiled_mixed, other.compiled_mixed),
+        }
+    }
+
+    /// All its numbers.
+    pub fn numbers(&self) -> [f64; 8] {
+        let Traffic { eager, eager_mixed, scores, scores_mixed, compiled, compiled_mixed } = *self;
+        [eager[0], eager[1], eager_mixed[0], eager_mixed[1], scores, scores_mixed, compiled, compiled_mixed]
+    }
 }
 
 impl Magnitudes {
@@ -25,6 +92,7 @@ impl Magnitudes {
             flops: self.flops * factor,
             read_elems: self.read_elems * factor,
             write_elems: self.write_elems * factor,
+            traffic: self.traffic.scaled(factor),
             ..*self
         }
     }
@@ -32,6 +100,21 @@ impl Magnitudes {
     /// All elements moved: activations in and out, and weights.
     pub fn moved_elems(&self) -> f64 {
         self.read_elems + self.write_elems + self.weight_elems
+    }
+
+    /// All elements moved as a framework runs the node: activations and weights.
+    pub fn moved_in(&self, execution: Execution) -> f64 {
+        let t = &self.traffic;
+        let also = |condition: bool, elements: f64| if condition { elements } else { 0.0 };
+        match execution {
+            Execution::AsStated => self.moved_elems(),
+            Execution::Eager { channels_last, mixed, fused_attention } => {
+                let layout = usize::from(channels_last);
+                let scores = if mixed { t.scores_mixed } else { t.scores };
+                t.eager[layout] + also(mixed, t.eager_mixed[layout]) + also(!fused_attention, scores) + self.weight_elems
+            }
+            Execution::Compiled { mixed } => t.compiled + also(mixed, t.compiled_mixed) + self.weight_elems,
+        }
     }
 }
 
@@ -44,6 +127,7 @@ impl Add for Magnitudes {
             write_elems: self.write_elems + other.write_elems,
             weight_elems: self.weight_elems + other.weight_elems,
             params: self.params + other.params,
+            traffic: self.traffic.with(&other.traffic, |a, b| a + b),
         }
     }
 }

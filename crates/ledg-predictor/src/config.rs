@@ -70,6 +70,18 @@ pub enum Rates {
     EagerLaunch,
 }
 
+/// What the physical prior takes an operator to move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Movement {
+    /// What its template says, whatever runs it.
+    #[default]
+    Stated,
+    /// What the framework moves for it that runs it, where its rules are known: PyTorch's casts, copies and passes, and what its
+    /// compiler fuses. Elsewhere what its template says.
+    Framework,
+}
+
 /// How a platform's runtime settings become numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -103,6 +115,7 @@ pub enum Settings {
 ///     feature_noise: 0.05,
 ///     hardware_dropout: 0.5,
 ///     rates: Rates::PowerLimit,
+///     movement: Movement::default(),
 ///     settings: Settings::ByKind,
 ///     sentence_dim: 384,
 ///     n_features: 40,
@@ -157,6 +170,9 @@ pub struct PredictorConfig {
     /// What the runtime settings mean; the predictor is given them and does not look.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settings: Settings,
+    /// What operators move; the predictor is given it with nodes and rates and does not look.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub movement: Movement,
     /// Width of a sentence vector.
     pub sentence_dim: usize,
     /// Numbers of a node.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledg_graph::{Magnitudes, Relations};
+use ledg_graph::{Execution, Magnitudes, Relations};
 
 /// One node of a graph.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct PlatformRates {
     pub bytes_per_element: f64,
     /// Cost of starting one operator, seconds.
     pub launch_s: f64,
+    /// How the platform runs a graph, as far as it decides what moves.
+    pub execution: Execution,
 }
 
 /// One platform: a device with a runtime.

@@ -35,6 +35,7 @@
 //!     feature_noise: 0.0,
 //!     hardware_dropout: 0.0,
 //!     rates: Rates::PowerLimit,
+//!     movement: Movement::default(),
 //!     settings: Settings::Shared,
 //!     sentence_dim: 3,
 //!     n_features: 2,
@@ -119,7 +120,7 @@ mod roofline;
 mod score;
 
 pub use batch::{GraphBatch, PlatformBatch, Query};
-pub use config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, ScoreHead, Settings};
+pub use config::{Attention, HardwareInputs, Movement, PredictorConfig, Rates, Readout, ScoreHead, Settings};
 pub use edges::WeightedEdges;
 pub use error::PredictorError;
 pub use executor::{

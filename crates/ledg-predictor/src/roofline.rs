@@ -38,11 +38,12 @@ const ISSUE_FLOPS_PER_ELEMENT: f64 = 8.0;
 /// The terms of the prior in seconds: compute, issue, memory, launch.
 pub(crate) fn terms_s(per_sample: &Magnitudes, contraction: bool, rates: &PlatformRates, batch: f64) -> [f64; N_TERMS] {
     let m = per_sample.scaled_batch(batch);
+    let moved = m.moved_in(rates.execution);
     let peak = if contraction { rates.matmul_flops } else { rates.vector_flops };
     [
         m.flops / peak,
-        m.moved_elems() * ISSUE_FLOPS_PER_ELEMENT / rates.vector_flops,
-        m.moved_elems() * rates.bytes_per_element / rates.bandwidth_bytes_s,
+        moved * ISSUE_FLOPS_PER_ELEMENT / rates.vector_flops,
+        moved * rates.bytes_per_element / rates.bandwidth_bytes_s,
         rates.launch_s,
     ]
 }
@@ -91,7 +92,7 @@ fn physical_numbers(
     let cache = rates.cache_bytes.unwrap_or(1.0);
     let cached = |bytes: f64| if rates.cache_bytes.is_some() { log_ratio(bytes, cache) } else { 0.0 };
     let per_unit = |work: f64, scale: f64| rates.units.map_or(0.0, |units| log_ratio(work, units * scale));
-    let moved = m.moved_elems();
+    let moved = m.moved_in(rates.execution);
     let numbers = [
         log_ratio(compute, memory),
         log_ratio(issue, memory),
@@ -174,7 +175,7 @@ impl NodeLogs {
         batch: f64,
     ) -> [f32; N_PHYSICAL] {
         let ln_batch = batch.ln();
-        let moved = per_sample.scaled_batch(batch).moved_elems();
+        let moved = per_sample.scaled_batch(batch).moved_in(rates.execution);
         let ln_moved = moved.ln();
         let compute = self.flops + ln_batch - if contraction { logs.matmul } else { logs.vector };
         let issue = ln_moved + ISSUE_FLOPS_PER_ELEMENT.ln() - logs.vector;

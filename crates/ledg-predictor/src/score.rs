@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::GraphBatch;
 use crate::block::Block;
-use crate::config::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, ScoreHead, Settings, is_default};
+use crate::config::{Attention, HardwareInputs, Movement, PredictorConfig, Rates, Readout, ScoreHead, Settings, is_default};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
 use crate::layers::{Linear, Mode, linear};
@@ -75,6 +75,7 @@ impl ScoreConfig {
             n_runtime: 0,
             n_sheet: 0,
             rates: Rates::default(),
+            movement: Movement::default(),
             settings: Settings::default(),
         }
     }

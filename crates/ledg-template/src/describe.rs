@@ -9,6 +9,7 @@ use crate::lower::{Lowered, Lowering};
 use crate::operator::default_magnitudes;
 use crate::sentence::word;
 use crate::set::{OpId, TemplateSet};
+use crate::traffic::Steps;
 use crate::view::GraphView;
 
 /// The class of operators that no template covers.
@@ -55,7 +56,14 @@ impl TemplateSet {
     /// Describes the kept nodes of a lowered view, in their order.
     pub fn describe_view(&self, lowering: &Lowering<'_>) -> Vec<NodeDescription> {
         let elems = lowering.assumed_elements();
-        (0..lowering.n_kept()).filter_map(|row| self.describe_row(lowering, row, &elems)).collect()
+        let traffic = Steps::of(self, lowering).traffic();
+        let rows = (0..lowering.n_kept()).zip(traffic);
+        rows.filter_map(|(row, traffic)| {
+            let mut described = self.describe_row(lowering, row, &elems)?;
+            described.magnitudes.traffic = traffic;
+            Some(described)
+        })
+        .collect()
     }
 
     /// Describes one kept node, `elems` being [`Lowering::assumed_elements`]; `None` if there is no such row.

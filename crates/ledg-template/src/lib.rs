@@ -40,6 +40,7 @@ mod place;
 mod sample;
 mod sentence;
 mod set;
+mod traffic;
 mod view;
 
 pub use describe::{GraphCosts, NodeDescription, UNKNOWN_CLASS};

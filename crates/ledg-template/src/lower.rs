@@ -70,6 +70,16 @@ impl<'g> Lowering<'g> {
         self.kept[row] as usize
     }
 
+    /// The places of all kept nodes, ascending.
+    pub(crate) fn kept_places(&self) -> impl Iterator<Item = usize> {
+        self.kept.iter().map(|&place| place as usize)
+    }
+
+    /// The operator at a place.
+    pub(crate) fn op_at(&self, place: usize) -> OpId {
+        self.rewritten.ids[place]
+    }
+
     /// Places of the view's nodes that a kept node stands for.
     pub fn members(&self, row: usize) -> &[u32] {
         match &self.rewritten.members[self.place(row)] {

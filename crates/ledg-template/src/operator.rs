@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledg_graph::{Magnitudes, OpType};
+use ledg_graph::{Magnitudes, OpType, Traffic};
 use serde::{Deserialize, Serialize};
 
 use crate::dims::OpDims;
@@ -11,6 +11,7 @@ use crate::extract::DimsKind;
 use crate::formula::{Formula, Formulas, Place};
 use crate::fusion::FusionWire;
 use crate::sentence::Sentence;
+use crate::traffic::Width;
 
 /// The class of operators that only rename data; lowering leaves them out.
 const VIEW_CLASS: &str = "View";
@@ -54,6 +55,9 @@ pub(crate) struct OperatorWire {
     pub params: Option<String>,
     #[serde(default)]
     pub fixed: Fixed,
+    pub mixed: Option<Width>,
+    #[serde(default)]
+    pub alias: bool,
 }
 
 /// `true`, `false` or `"never"`.
@@ -132,6 +136,10 @@ pub(crate) struct Operator {
     pub fixed: bool,
     /// It runs even if all that it reads is known ahead of time; what it writes counts as a weight all the same.
     pub runs: bool,
+    /// At which width mixed precision runs it.
+    pub mixed: Option<Width>,
+    /// Frameworks answer with a part of the operand's memory, or repeat it in place.
+    pub alias: bool,
     macs: Option<Arc<Formula>>,
     flops: Option<Arc<Formula>>,
     read: Option<Arc<Formula>>,
@@ -159,6 +167,8 @@ impl Operator {
             operands: wire.operands.unwrap_or([0, 1]),
             fixed: wire.fixed == Fixed::Stated(true),
             runs: wire.fixed == Fixed::Word(Never::Never),
+            mixed: wire.mixed,
+            alias: wire.alias,
             macs: formula("macs", &wire.macs)?,
             flops: formula("flops", &wire.flops)?,
             read: formula("read", &wire.read)?,
@@ -197,6 +207,7 @@ impl Operator {
             write_elems: or(&self.write, defaults.write_elems),
             weight_elems,
             params: or(&self.params, weight_elems),
+            traffic: Traffic::default(),
         }
     }
 }
@@ -209,5 +220,6 @@ pub(crate) fn default_magnitudes(dims: &OpDims) -> Magnitudes {
         write_elems: dims.out_elems,
         weight_elems: dims.weight_elems,
         params: dims.weight_elems,
+        traffic: Traffic::default(),
     }
 }

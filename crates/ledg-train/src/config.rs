@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
-use ledg_cost_model::predictor::{Attention, HardwareInputs, Rates, Readout, Settings};
+use ledg_cost_model::predictor::{Attention, HardwareInputs, Movement, Rates, Readout, Settings};
 use serde::{Deserialize, Serialize};
 
 pub use crate::data::DataConfig;
@@ -209,6 +209,9 @@ pub struct ModelConfig {
     /// See [`PredictorConfig::settings`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub settings: Settings,
+    /// See [`PredictorConfig::movement`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub movement: Movement,
 }
 
 /// Left out where it is off, so that experiments from before it existed keep their hash.
@@ -396,6 +399,7 @@ impl ModelConfig {
             hardware_dropout: self.hardware_dropout,
             rates: self.rates,
             settings: self.settings,
+            movement: self.movement,
             sentence_dim: widths.sentence,
             n_features: widths.features,
             n_runtime: widths.runtime,

@@ -103,6 +103,7 @@ fn node_colour(node: &NodeInput, sentence: u64) -> u64 {
     hasher.write_u64(sentence);
     hasher.write(cast_slice(&node.features));
     hasher.write(cast_slice(&[m.flops, m.read_elems, m.write_elems, m.weight_elems]));
+    hasher.write(cast_slice(&m.traffic.numbers()));
     hasher.write_u8(u8::from(node.contraction));
     hasher.finish()
 }

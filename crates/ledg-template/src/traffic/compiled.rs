@@ -1,0 +1,87 @@
+//! Loops fused: what reaches memory is what a library reads or writes, and what more than one loop reads.
+
+use ledg_graph::Traffic;
+
+use super::{Kind, Steps, Width};
+
+const NONE: u32 = u32::MAX;
+
+/// Adds what each step moves in a compiled network.
+pub(super) fn run(steps: &Steps, traffic: &mut [Traffic]) {
+    let n_values = steps.operands.len();
+    // By value: the value whose data it is; by value whose data it is: the step that writes it, who reads it, whether it is wide.
+    let mut root: Vec<u32> = (0..n_values as u32).collect();
+    let mut writer = vec![NONE; n_values];
+    let (mut by_library, mut by_loops) = (vec![0_u32; n_values], vec![0_u32; n_values]);
+    let mut wide: Vec<bool> = steps.operands.iter().map(|o| o.given && o.float).collect();
+    for (at, step) in steps.steps.iter().enumerate() {
+        let first = step.inputs.first().map_or(NONE, |&v| root[v as usize]);
+        if names(step.kind) && first != NONE {
+            step.outputs.iter().for_each(|&out| root[out as usize] = first);
+            continue;
+        }
+        let library = library(step.kind);
+        for (i, &v) in step.inputs.iter().enumerate() {
+            let v = root[v as usize];
+            if step.inputs[..i].iter().any(|&w| root[w as usize] == v) {
+                continue;
+            }
+            let readers = if library { &mut by_library } else { &mut by_loops };
+            readers[v as usize] += 1;
+        }
+        let widest = step.inputs.iter().any(|&v| wide[root[v as usize] as usize]) || (step.combines && step.weight);
+        let result = match step.width {
+            Width::Half => false,
+            Width::Single | Width::SingleResult => true,
+            Width::Widest => widest && !library,
+        };
+        for &out in &step.outputs {
+            writer[out as usize] = at as u32;
+            wide[out as usize] = result && steps.operands[out as usize].float;
+        }
+    }
+    let elements = |v: u32| steps.operands[v as usize].shape.iter().map(|&d| f64::from(d)).product::<f64>();
+    let written = |v: u32| {
+        let at = writer[v as usize];
+        let (libraries, loops) = (by_library[v as usize], by_loops[v as usize]);
+        at == NONE || library(steps.steps[at as usize].kind) || libraries > 0 || loops != 1
+    };
+    // A loop casts as it writes: what libraries alone read is narrow in memory.
+    let doubles = |v: u32| wide[v as usize] && (writer[v as usize] == NONE || by_loops[v as usize] > 0 || by_library[v as usize] == 0);
+    for (step, traffic) in steps.steps.iter().zip(traffic) {
+        if names(step.kind) && !step.inputs.is_empty() {
+            continue;
+        }
+        let library = library(step.kind);
+        for (i, &v) in step.inputs.iter().enumerate() {
+            let own = root[v as usize];
+            let twice = step.inputs[..i].iter().any(|&w| root[w as usize] == own);
+            if twice || !written(own) {
+                continue;
+            }
+            traffic.compiled += elements(v);
+            traffic.compiled_mixed += if doubles(own) && !library { elements(v) } else { 0.0 };
+        }
+        for &out in &step.outputs {
+            if written(out) {
+                traffic.compiled += elements(out);
+                traffic.compiled_mixed += if doubles(out) { elements(out) } else { 0.0 };
+            }
+            // A bias, or the batch normalisation folded into it, is a pass unless a loop takes it along.
+            if step.kind == (Kind::Conv { bias: true }) && by_loops[out as usize] == 0 {
+                traffic.compiled += 2.0 * elements(out);
+            }
+        }
+    }
+}
+
+/// Whether an operation only renames data.
+fn names(kind: Kind) -> bool {
+    matches!(kind, Kind::Reshape | Kind::Transpose | Kind::Alias | Kind::Select(_))
+}
+
+/// Whether a library runs it.
+fn library(kind: Kind) -> bool {
+    use Kind::{Attention, Conv, Layer, Library, Product};
+    matches!(kind, Conv { .. } | Layer | Product | Attention | Library)
+}

@@ -1,0 +1,202 @@
+//! What a framework moves besides what operators need: casts of mixed precision, copies into another layout, passes of its own;
+//! and what a compiler need not move, because it fuses loops.
+//!
+//! PyTorch's rules, as its documentation states them ("Autocast op reference", "Tensor views", TorchInductor), followed value by
+//! value through a lowered graph at one sample:
+//!
+//! - **Casts.** Products and convolutions run at half width; normalisations and softmax at full width ([`Width`]); element by
+//!   element, the widest operand decides, and weights are wide. So a network's residual stream may be wide or not.
+//! - **Views.** Transpositions, slices and most reshapes move nothing until an operator needs its operand contiguous.
+//! - **Layouts.** A convolution whose input or weight is channels-last answers in channels-last.
+//! - **Passes.** A bias of a convolution, or the batch normalisation folded into it, is a pass over the output.
+//! - **Loops.** A compiler fuses what is no library call; a value that only a fused loop reads never reaches memory.
+//!
+//! [`Steps`] are made once of a lowered graph; [`Steps::traffic`] follows them. **Invariant:** what a node moves depends on nothing
+//! but the steps, so an edited graph's is that of its steps.
+
+mod compiled;
+mod eager;
+mod strides;
+
+use ledg_graph::{Node, Traffic, ValueId, ValueKind};
+use serde::{Deserialize, Serialize};
+
+use crate::extract::DimsKind;
+use crate::lower::Lowering;
+use crate::operator::Operator;
+use crate::set::TemplateSet;
+use crate::view::GraphView;
+
+/// At which width mixed precision runs an operator: the key `mixed` of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Width {
+    /// Operands are cast to the narrow type.
+    Half,
+    /// Operands are cast to the wide type.
+    Single,
+    /// Operands are read as they are, the result is wide.
+    SingleResult,
+    /// As wide as the widest operand.
+    Widest,
+}
+
+/// What an operator does to memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Convolution; whether a pass for its bias follows.
+    Conv { bias: bool },
+    /// Product of an activation with a weight.
+    Layer,
+    /// Product of activations.
+    Product,
+    /// Attention as one kernel.
+    Attention,
+    /// Normalisation, which needs its operand contiguous.
+    Norm,
+    /// A reshape: another name for the data where strides allow.
+    Reshape,
+    /// Another order of axes.
+    Transpose,
+    /// A part of its operand, or its operand repeated.
+    Alias,
+    /// A part without the axis it was taken from.
+    Select(u8),
+    /// Concatenation.
+    Concat,
+    /// One pass over operands and result.
+    Loop,
+    /// The same by a library, which a compiler does not fuse.
+    Library,
+}
+
+/// One operation, as far as it matters to memory.
+#[derive(Debug, Clone)]
+pub struct Step {
+    kind: Kind,
+    width: Width,
+    /// It combines operands element by element, so that a weight widens the result.
+    combines: bool,
+    /// A weight of at least one axis is among the operands.
+    weight: bool,
+    /// Activations, each once.
+    inputs: Vec<u32>,
+    outputs: Vec<u32>,
+    perm: Vec<u8>,
+    /// Which place of the graph it stands at.
+    place: u32,
+    /// It is among the kept nodes.
+    kept: bool,
+}
+
+/// A value, as far as it matters to memory.
+#[derive(Debug, Clone)]
+struct Operand {
+    shape: Vec<u32>,
+    float: bool,
+    /// It is an input of the graph.
+    given: bool,
+}
+
+/// A lowered graph's operations in topological order.
+#[derive(Debug, Clone, Default)]
+pub struct Steps {
+    steps: Vec<Step>,
+    operands: Vec<Operand>,
+}
+
+impl Steps {
+    /// The steps of a lowered view.
+    pub fn of(set: &TemplateSet, lowering: &Lowering<'_>) -> Self {
+        let view = lowering.view;
+        let mut steps = Steps { steps: Vec::with_capacity(view.nodes().len()), operands: Vec::new() };
+        steps.operands.extend(view.values.iter().map(|value| Operand {
+            shape: value.shape.iter().flatten().map(|&d| u32::try_from(d).unwrap_or(u32::MAX)).collect(),
+            float: value.dtype.is_float(),
+            given: value.kind == ValueKind::Input,
+        }));
+        let mut kept = lowering.kept_places().peekable();
+        for place in 0..view.nodes().len() {
+            let Some(node) = lowering.node(place) else { continue };
+            let kept = kept.next_if_eq(&place).is_some();
+            let operator = set.operator_of(lowering.op_at(place));
+            steps.steps.extend(step(view, lowering.fixed(), node, operator, place, kept));
+        }
+        steps
+    }
+
+    /// What the node of each kept place moves, in order of places.
+    pub fn traffic(&self) -> Vec<Traffic> {
+        let mut traffic: Vec<Traffic> = vec![Traffic::default(); self.steps.len()];
+        eager::run(self, &mut traffic);
+        compiled::run(self, &mut traffic);
+        self.steps.iter().zip(traffic).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect()
+    }
+}
+
+fn step(
+    view: &GraphView<'_>,
+    fixed: &[bool],
+    node: &Node,
+    operator: Option<&Operator>,
+    place: usize,
+    kept: bool,
+) -> Option<Step> {
+    if !kept && node.outputs.iter().all(|v| fixed[v.index()]) {
+        return None;
+    }
+    let id = |v: ValueId| v.index() as u32;
+    let mut inputs: Vec<u32> = Vec::with_capacity(node.inputs.len());
+    let mut weight = false;
+    for v in node.present_inputs() {
+        let value = view.value(v);
+        if fixed[v.index()] {
+            weight |= value.dtype.is_float() && value.shape.as_ref().is_some_and(|shape| !shape.is_empty());
+        } else if value.dtype.is_float() && !inputs.contains(&id(v)) {
+            inputs.push(id(v));
+        }
+    }
+    let kind = kind(view, fixed, node, operator, inputs.len());
+    let width = operator.and_then(|o| o.mixed).unwrap_or(match kind {
+        Kind::Conv { .. } | Kind::Layer | Kind::Product | Kind::Attention => Width::Half,
+        _ => Width::Widest,
+    });
+    let dims = operator.map(|o| o.dims);
+    Some(Step {
+        kind,
+        width,
+        combines: matches!(dims, None | Some(DimsKind::Elementwise)) && node.inputs.len() > 1,
+        weight,
+        inputs,
+        outputs: node.outputs.iter().map(|&v| id(v)).collect(),
+        perm: node.attrs.ints("perm").unwrap_or_default().iter().map(|&axis| axis.clamp(0, 255) as u8).collect(),
+        place: place as u32,
+        kept,
+    })
+}
+
+fn kind(view: &GraphView<'_>, fixed: &[bool], node: &Node, operator: Option<&Operator>, activations: usize) -> Kind {
+    let Some(operator) = operator else { return Kind::Library };
+    if operator.is_view() {
+        return Kind::Reshape;
+    }
+    let transposes = &*node.op.name == "Transpose" && node.attrs.ints("perm").is_some();
+    let picked = || node.inputs.get(1).copied().flatten().filter(|v| fixed[v.index()]);
+    match operator.dims {
+        DimsKind::Conv | DimsKind::ConvTranspose => {
+            Kind::Conv { bias: node.inputs.get(operator.operands[1] + 1).is_some_and(Option::is_some) }
+        }
+        DimsKind::Matmul | DimsKind::Gemm | DimsKind::Einsum if activations > 1 => Kind::Product,
+        DimsKind::Matmul | DimsKind::Gemm | DimsKind::Einsum | DimsKind::Recurrent => Kind::Layer,
+        DimsKind::Attention => Kind::Attention,
+        DimsKind::Norm => Kind::Norm,
+        DimsKind::Move if transposes => Kind::Transpose,
+        DimsKind::Move if operator.alias => Kind::Alias,
+        DimsKind::Move if &*node.op.name == "Concat" => Kind::Concat,
+        DimsKind::Gather if picked().is_some_and(|v| view.value(v).elements() == Some(1)) => {
+            Kind::Select(node.attrs.int("axis").unwrap_or(0).rem_euclid(8) as u8)
+        }
+        DimsKind::Pool | DimsKind::Stated => Kind::Library,
+        DimsKind::Move | DimsKind::Elementwise | DimsKind::Reduce | DimsKind::Gather => Kind::Loop,
+    }
+}
