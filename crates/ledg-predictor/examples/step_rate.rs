@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use ledg_graph::{EdgeList, Magnitudes, Relations};
+use ledg_graph::{EdgeList, Execution, Magnitudes, Relations, Traffic};
 use ledg_predictor::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +48,7 @@ fn config(d_model: usize, n_layers: usize) -> PredictorConfig {
         n_runtime: 13,
         n_sheet: 13,
         rates: Rates::default(),
+        movement: Movement::default(),
         settings: Settings::default(),
     }
 }
@@ -65,6 +66,7 @@ fn graph(rng: &mut ChaCha8Rng, config: &PredictorConfig) -> GraphInput {
             write_elems: rng.random_range(1e4..1e6),
             weight_elems: rng.random_range(0.0..1e5),
             params: 0.0,
+            traffic: Traffic::default(),
         },
         contraction: rng.random_bool(0.5),
     };
@@ -87,6 +89,7 @@ fn platform() -> PlatformInput {
             units: Some(40.0),
             bytes_per_element: 2.0,
             launch_s: 3e-6,
+            execution: Execution::AsStated,
         },
     }
 }

@@ -96,7 +96,7 @@ pub enum Settings {
 /// Everything that determines the predictor's architecture.
 ///
 /// ```
-/// use ledg_predictor::{Attention, HardwareInputs, PredictorConfig, Rates, Readout, Settings};
+/// use ledg_predictor::{Attention, HardwareInputs, Movement, PredictorConfig, Rates, Readout, Settings};
 ///
 /// let mut config = PredictorConfig {
 ///     d_model: 64,

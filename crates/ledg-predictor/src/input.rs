@@ -66,6 +66,7 @@ impl PlatformInput {
     /// does not extend to others.
     ///
     /// ```
+    /// use ledg_graph::Execution;
     /// use ledg_predictor::{PlatformInput, PlatformRates};
     ///
     /// let rates = PlatformRates {
@@ -76,6 +77,7 @@ impl PlatformInput {
     ///     units: Some(40.0),
     ///     bytes_per_element: 2.0,
     ///     launch_s: 5e-6,
+    ///     execution: Execution::AsStated,
     /// };
     /// let platform = PlatformInput { sentence: [0.3, -0.7].into(), runtime: vec![1.0], sheet: vec![2.5], rates };
     /// let unknown = platform.without_identity();

@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use candle_core::DType;
-//! use ledg_graph::{EdgeList, Magnitudes, Relations};
+//! use ledg_graph::{EdgeList, Execution, Magnitudes, Relations};
 //! use ledg_predictor::*;
 //!
 //! let config = PredictorConfig {
@@ -47,7 +47,7 @@
 //! let node = |sentence: [f32; 3], flops, contraction| NodeInput {
 //!     sentence: sentence.into(),
 //!     features: vec![0.5, -0.5],
-//!     magnitudes: Magnitudes { flops, read_elems: 1e6, write_elems: 1e6, weight_elems: 0.0, params: 0.0 },
+//!     magnitudes: Magnitudes { flops, read_elems: 1e6, write_elems: 1e6, ..Magnitudes::default() },
 //!     contraction,
 //! };
 //! let graph = GraphInput {
@@ -66,6 +66,7 @@
 //!         units: None,
 //!         bytes_per_element: 2.0,
 //!         launch_s: 4e-6,
+//!         execution: Execution::AsStated,
 //!     },
 //! };
 //!

@@ -9,7 +9,6 @@ use crate::lower::{Lowered, Lowering};
 use crate::operator::default_magnitudes;
 use crate::sentence::word;
 use crate::set::{OpId, TemplateSet};
-use crate::traffic::Steps;
 use crate::view::GraphView;
 
 /// The class of operators that no template covers.
@@ -56,8 +55,7 @@ impl TemplateSet {
     /// Describes the kept nodes of a lowered view, in their order.
     pub fn describe_view(&self, lowering: &Lowering<'_>) -> Vec<NodeDescription> {
         let elems = lowering.assumed_elements();
-        let traffic = Steps::of(self, lowering).traffic();
-        let rows = (0..lowering.n_kept()).zip(traffic);
+        let rows = (0..lowering.n_kept()).zip(lowering.traffic(self));
         rows.filter_map(|(row, traffic)| {
             let mut described = self.describe_row(lowering, row, &elems)?;
             described.magnitudes.traffic = traffic;

@@ -51,4 +51,5 @@ pub use lower::{LowerOptions, Lowered, Lowering};
 pub use operator::operator_type;
 pub use place::Place;
 pub use set::{OpId, TEMPLATE_SCHEMA, TemplateSet};
+pub use traffic::{Step, traffic};
 pub use view::GraphView;

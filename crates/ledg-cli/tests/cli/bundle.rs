@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::DType;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::predictor::{
-    Attention, HardwareInputs, Normalization, Predictor, PredictorConfig, Rates, Readout, SeededInit, Settings,
-    Standardizer,
+    Attention, HardwareInputs, Movement, Normalization, Predictor, PredictorConfig, Rates, Readout, SeededInit,
+    Settings, Standardizer,
 };
 use ledg_cost_model::template::{FEATURE_SCHEMA, N_FEATURES, TemplateSet};
 use ledg_cost_model::{
@@ -41,6 +41,7 @@ impl Bench {
             feature_noise: 0.0,
             hardware_dropout: 0.0,
             rates: Rates::default(),
+            movement: Movement::default(),
             settings: Settings::default(),
             sentence_dim,
             n_features: N_FEATURES,

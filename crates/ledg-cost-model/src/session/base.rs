@@ -1,8 +1,8 @@
 //! What is known of a session's graph as it stands.
 
-use ledg_graph::{Graph, Relations, ValueId};
+use ledg_graph::{Graph, Relations, Traffic, ValueId};
 use ledg_predictor::{Executor, NodeInput, PlatformRows, Standing, Store};
-use ledg_template::{GraphView, Lowering, OpId, TemplateSet};
+use ledg_template::{GraphView, Lowering, OpId, Step, TemplateSet, traffic};
 
 use super::Sentences;
 use crate::describe::reads_operand_order;
@@ -31,6 +31,9 @@ pub(super) struct Base {
     pub row_of: Vec<u32>,
     /// By value: the row that it comes from, past what was left out, or [`NONE`].
     pub source: Vec<u32>,
+    /// Operations as far as they matter to memory, in order of places; by row what they move.
+    pub steps: Vec<Step>,
+    pub traffic: Vec<Traffic>,
     /// Rows that no template covers.
     pub unknown: Vec<u32>,
     relations: Relations,
@@ -56,10 +59,17 @@ impl Base {
         let ids = templates.op_ids(&view);
         let lowering = templates.lower_view(&view, ids.clone(), describer.options())?;
         let elems = lowering.assumed_elements();
+        let steps = templates.steps(&lowering);
+        let moved = {
+            let steps: Vec<&Step> = steps.iter().collect();
+            let all = traffic(&steps, &graph.values().iter().collect::<Vec<_>>());
+            steps.iter().zip(all).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect::<Vec<_>>()
+        };
         let (mut rows, mut inputs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut row_of = vec![NONE; ids.len()];
         for row in 0..lowering.n_kept() {
-            let Some(described) = templates.describe_row(&lowering, row, &elems) else { continue };
+            let Some(mut described) = templates.describe_row(&lowering, row, &elems) else { continue };
+            described.magnitudes.traffic = moved[row];
             inputs.push(sentences.input(model, &described)?);
             if !described.known {
                 unknown.push(row as u32);
@@ -97,6 +107,8 @@ impl Base {
             inputs,
             row_of,
             source,
+            steps,
+            traffic: moved,
             unknown,
             standing: Standing::default(),
         })

@@ -2,13 +2,13 @@
 //!
 //! A region of places is lowered by itself: those that the edit touches, those whose readers or values it changes, and all
 //! that a fusion could bring together with one of them. Where it turns out that a value has become fixed, or no longer is,
-//! its readers join the region and it is lowered again.
+//! its readers join the region and it is lowered again; and so do nodes for which a framework now moves more or less.
 
 use std::collections::HashMap;
 
-use ledg_graph::{Node, Value, ValueId};
+use ledg_graph::{Node, Traffic, Value, ValueId};
 use ledg_predictor::{NodeInput, Patch};
-use ledg_template::{GraphView, Lowering};
+use ledg_template::{GraphView, Lowering, Step, traffic};
 
 use super::Sentences;
 use super::base::{NONE, Row};
@@ -75,10 +75,33 @@ pub(super) fn changes(
             }
         }
         // Readers inside may now be fused with others, those outside may fold.
-        if scratch.queue.is_empty() {
-            return Local { model, edited, lowering, view: &view }.changes(sentences, scratch);
+        if !scratch.queue.is_empty() {
+            continue;
         }
+        let moved = moved(edited, &templates.steps(&lowering), &values, scratch);
+        let other = |&(place, traffic): &(u32, Traffic)| {
+            let row = edited.base.row_of.get(place as usize).copied().unwrap_or(NONE);
+            row != NONE && edited.base.traffic[row as usize] != traffic && !scratch.inside[place as usize]
+        };
+        let joining: Vec<u32> = moved.iter().filter(|moved| other(moved)).map(|(place, _)| *place).collect();
+        if joining.is_empty() {
+            let moved = moved.into_iter().collect();
+            return Local { model, edited, lowering, view: &view, moved }.changes(sentences, scratch);
+        }
+        scratch.queue.extend(joining);
     }
+}
+
+/// What is moved for each kept node of the edited graph, by its place; `local` are the region's steps.
+fn moved(edited: &Edited<'_>, local: &[Step], values: &[&Value], scratch: &Scratch) -> Vec<(u32, Traffic)> {
+    let given = edited.base.steps.iter().map(|step| (step.place, step));
+    let stays = |&(place, _): &(u32, &Step)| !scratch.inside[place as usize] && edited.node(place).is_some();
+    let local = local.iter().map(|step| (scratch.places[step.place as usize], step));
+    let mut steps: Vec<(u32, &Step)> = given.filter(stays).chain(local).collect();
+    steps.sort_by_key(|&(place, _)| edited.order(place));
+    let followed: Vec<&Step> = steps.iter().map(|&(_, step)| step).collect();
+    let all = traffic(&followed, values);
+    steps.iter().zip(all).filter(|((_, step), _)| step.kept).map(|(&(place, _), traffic)| (place, traffic)).collect()
 }
 
 fn was_fixed(edited: &Edited<'_>, fixed: &Fixed, v: ValueId) -> [bool; 2] {
@@ -163,6 +186,8 @@ struct Local<'a> {
     edited: &'a Edited<'a>,
     lowering: Lowering<'a>,
     view: &'a GraphView<'a>,
+    /// By place: what is moved.
+    moved: HashMap<u32, Traffic>,
 }
 
 impl Local<'_> {
@@ -186,7 +211,8 @@ impl Local<'_> {
                 Some(number) => number,
                 None => {
                     let describer = self.model.describer().templates();
-                    let Some(described) = describer.describe_row(&self.lowering, local, elems) else { continue };
+                    let Some(mut described) = describer.describe_row(&self.lowering, local, elems) else { continue };
+                    described.magnitudes.traffic = self.moved_at(places[row.place as usize]);
                     let number = (base.rows.len() + patch.added.len()) as u32;
                     patch.added.push(sentences.input(self.model, &described)?);
                     if !described.known {
@@ -234,6 +260,10 @@ impl Local<'_> {
         Ok(Some(Changes { patch, unknown, unknown_name }))
     }
 
+    fn moved_at(&self, place: u32) -> Traffic {
+        self.moved.get(&place).copied().unwrap_or_default()
+    }
+
     /// The base's row, if it is made of the same nodes and all that they touch is as it was.
     fn as_it_was(&self, row: &Row, places: &[u32]) -> Option<u32> {
         let (edited, base) = (self.edited, self.edited.base);
@@ -251,6 +281,7 @@ impl Local<'_> {
                 && node.present_inputs().chain(node.outputs.iter().copied()).all(value_as_it_was)
         };
         let same = before.place == place
+            && base.traffic[number as usize] == self.moved_at(place)
             && before.op == row.op
             && before.members.len() == row.members.len()
             && row.members.iter().zip(&before.members).all(|pair| node_as_it_was(&pair));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use candle_core::DType;
-use ledg_graph::{EdgeList, Magnitudes, Relations};
+use ledg_graph::{EdgeList, Execution, Magnitudes, Relations, Traffic};
 use ledg_predictor::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -32,6 +32,7 @@ pub fn config(attention: Attention, readout: Readout) -> PredictorConfig {
         feature_noise: 0.0,
         hardware_dropout: 0.0,
         rates: Rates::default(),
+        movement: Movement::default(),
         settings: Settings::default(),
         sentence_dim: SENTENCE_DIM,
         n_features: N_FEATURES,
@@ -62,6 +63,7 @@ pub fn node(rng: &mut ChaCha8Rng) -> NodeInput {
             write_elems: rng.random_range(1e4..1e6),
             weight_elems: rng.random_range(0.0..1e5),
             params: 0.0,
+            traffic: Traffic::default(),
         },
         contraction: rng.random_bool(0.5),
     }
@@ -80,6 +82,7 @@ pub fn platforms() -> Vec<PlatformInput> {
             units: Some(40.0),
             bytes_per_element: 2.0,
             launch_s: 3e-6,
+            execution: Execution::AsStated,
         },
     };
     vec![platform(0.3, 6e13), platform(-0.7, 2e14)]

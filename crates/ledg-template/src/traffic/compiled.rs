@@ -7,13 +7,13 @@ use super::{Kind, Steps, Width};
 const NONE: u32 = u32::MAX;
 
 /// Adds what each step moves in a compiled network.
-pub(super) fn run(steps: &Steps, traffic: &mut [Traffic]) {
-    let n_values = steps.operands.len();
+pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
+    let n_values = steps.values.len();
     // By value: the value whose data it is; by value whose data it is: the step that writes it, who reads it, whether it is wide.
     let mut root: Vec<u32> = (0..n_values as u32).collect();
     let mut writer = vec![NONE; n_values];
     let (mut by_library, mut by_loops) = (vec![0_u32; n_values], vec![0_u32; n_values]);
-    let mut wide: Vec<bool> = steps.operands.iter().map(|o| o.given && o.float).collect();
+    let mut wide: Vec<bool> = (0..n_values as u32).map(|v| steps.is_given(v)).collect();
     for (at, step) in steps.steps.iter().enumerate() {
         let first = step.inputs.first().map_or(NONE, |&v| root[v as usize]);
         if names(step.kind) && first != NONE {
@@ -37,10 +37,10 @@ pub(super) fn run(steps: &Steps, traffic: &mut [Traffic]) {
         };
         for &out in &step.outputs {
             writer[out as usize] = at as u32;
-            wide[out as usize] = result && steps.operands[out as usize].float;
+            wide[out as usize] = result && steps.is_float(out);
         }
     }
-    let elements = |v: u32| steps.operands[v as usize].shape.iter().map(|&d| f64::from(d)).product::<f64>();
+    let elements = |v: u32| steps.elements(v);
     let written = |v: u32| {
         let at = writer[v as usize];
         let (libraries, loops) = (by_library[v as usize], by_loops[v as usize]);

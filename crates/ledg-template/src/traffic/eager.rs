@@ -24,22 +24,22 @@ struct State {
 }
 
 /// Follows the steps and adds what each moves.
-pub(super) fn run(steps: &Steps, traffic: &mut [Traffic]) {
-    let mut run = Run { steps, states: vec![None; steps.operands.len()], shape: [Vec::new(), Vec::new()] };
+pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
+    let mut run = Run { steps, states: vec![None; steps.values.len()], shape: [Vec::new(), Vec::new()] };
     for (at, traffic) in traffic.iter_mut().enumerate() {
         run.step(at, traffic);
     }
 }
 
 struct Run<'s> {
-    steps: &'s Steps,
+    steps: Steps<'s>,
     states: Vec<Option<State>>,
     /// Scratch memory.
-    shape: [Vec<u32>; 2],
+    shape: [Vec<u64>; 2],
 }
 
 /// A shape at two samples: at one, an axis of the batch alone would seem to merge with any other.
-fn doubled(shape: &[u32], batch_axis: u8, into: &mut Vec<u32>) {
+fn doubled(shape: &[u64], batch_axis: u8, into: &mut Vec<u64>) {
     into.clear();
     into.extend_from_slice(shape);
     if let Some(axis) = into.get_mut(usize::from(batch_axis)) {
@@ -48,33 +48,28 @@ fn doubled(shape: &[u32], batch_axis: u8, into: &mut Vec<u32>) {
 }
 
 impl Run<'_> {
-    fn elements(&self, v: u32) -> f64 {
-        self.steps.operands[v as usize].shape.iter().map(|&d| f64::from(d)).product()
-    }
-
     fn state(&mut self, v: u32) -> State {
-        let operand = &self.steps.operands[v as usize];
         if let Some(state) = self.states[v as usize] {
             return state;
         }
         let mut shape = Vec::new();
-        doubled(&operand.shape, 0, &mut shape);
+        doubled(self.steps.shape(v), 0, &mut shape);
         let strides = [Strides::contiguous(&shape), Strides::channels_last(&shape)];
-        let state = State { wide: operand.given && operand.float, batch_axis: 0, strides, copied: [[0.0; 2]; 2] };
+        let state = State { wide: self.steps.is_given(v), batch_axis: 0, strides, copied: [[0.0; 2]; 2] };
         self.states[v as usize] = Some(state);
         state
     }
 
     fn step(&mut self, at: usize, traffic: &mut Traffic) {
         let steps = self.steps;
-        let step = &steps.steps[at];
+        let step = steps.steps[at];
         let Some(&first) = step.inputs.first() else {
-            let written: f64 = step.outputs.iter().map(|&v| self.elements(v)).sum();
+            let written: f64 = step.outputs.iter().map(|&v| self.steps.elements(v)).sum();
             traffic.eager.iter_mut().for_each(|t| *t += written);
             return;
         };
         let x = self.state(first);
-        let shape = &steps.operands[first as usize].shape;
+        let shape = steps.shape(first);
         match step.kind {
             Kind::Reshape => return self.reshape(first, x, step.outputs.first().copied()),
             Kind::Transpose => {
@@ -89,7 +84,7 @@ impl Run<'_> {
             }
             Kind::Alias => {
                 for &out in &step.outputs {
-                    let to = &steps.operands[out as usize].shape;
+                    let to = steps.shape(out);
                     let repeats = to.iter().zip(shape).any(|(to, from)| to > from) || to.len() != shape.len();
                     let strides = x.strides.map(|s| if repeats { s.expanded(shape, to) } else { s });
                     let copied = x.copied.map(|c| c.map(|c| c / step.outputs.len() as f64));
@@ -110,9 +105,9 @@ impl Run<'_> {
     fn reshape(&mut self, from: u32, x: State, to: Option<u32>) {
         let Some(to) = to else { return };
         let steps = self.steps;
-        let (old, new) = (&steps.operands[from as usize].shape, &steps.operands[to as usize].shape);
+        let (old, new) = (steps.shape(from), steps.shape(to));
         // The batch is the outermost part of its axis: it goes where as many elements stand outside of it.
-        let outside: u64 = old.iter().take(usize::from(x.batch_axis)).map(|&d| u64::from(d)).product();
+        let outside: u64 = old.iter().take(usize::from(x.batch_axis)).product();
         let mut before = 1;
         let mut batch_axis = 0;
         for (axis, &d) in new.iter().enumerate() {
@@ -120,7 +115,7 @@ impl Run<'_> {
                 batch_axis = axis as u8;
                 break;
             }
-            before *= u64::from(d);
+            before *= d;
         }
         let [mut old2, mut new2] = std::mem::take(&mut self.shape);
         doubled(old, x.batch_axis, &mut old2);
@@ -128,7 +123,7 @@ impl Run<'_> {
         let mut state = State { batch_axis, ..x };
         for layout in 0..2 {
             state.strides[layout] = x.strides[layout].viewed(&old2, &new2).unwrap_or_else(|| {
-                let elements = 2.0 * self.elements(from);
+                let elements = 2.0 * self.steps.elements(from);
                 state.copied[layout][0] += elements;
                 state.copied[layout][1] += if x.wide { elements } else { 0.0 };
                 Strides::contiguous(&new2)
@@ -141,9 +136,9 @@ impl Run<'_> {
     /// An operator that runs: what it reads and writes, and what it has cast and copied before.
     fn kernel(&mut self, at: usize, x: State, traffic: &mut Traffic) {
         let steps = self.steps;
-        let step = &steps.steps[at];
-        let read: f64 = step.inputs.iter().map(|&v| self.elements(v)).sum();
-        let written: f64 = step.outputs.iter().map(|&v| self.elements(v)).sum();
+        let step = steps.steps[at];
+        let read: f64 = step.inputs.iter().map(|&v| self.steps.elements(v)).sum();
+        let written: f64 = step.outputs.iter().map(|&v| self.steps.elements(v)).sum();
         // Narrow elements, by layout; what mixed precision adds to them.
         let (mut plain, mut mixed) = ([read + written; 2], [0.0; 2]);
         let mut wide_in = 0.0;
@@ -153,7 +148,7 @@ impl Run<'_> {
                 plain[layout] += state.copied[layout][0];
                 mixed[layout] += state.copied[layout][1];
             }
-            let elements = self.elements(v);
+            let elements = self.steps.elements(v);
             wide_in += if state.wide { elements } else { 0.0 };
             for layout in 0..2 {
                 if self.has_to_copy(step.kind, v, &state, layout) {
@@ -182,9 +177,9 @@ impl Run<'_> {
             traffic.eager_mixed[layout] += mixed[layout];
         }
         if let (Kind::Attention, [q, k, ..]) = (step.kind, &step.inputs[..]) {
-            let positions = |v: u32| steps.operands[v as usize].shape.iter().rev().skip(1);
-            let scores = positions(*q).map(|&d| f64::from(d)).product::<f64>()
-                * positions(*k).next().map_or(1.0, |&d| f64::from(d));
+            let positions = |v: u32| steps.shape(v).iter().rev().skip(1);
+            let scores = positions(*q).map(|&d| d as f64).product::<f64>()
+                * positions(*k).next().map_or(1.0, |&d| d as f64);
             traffic.scores += SCORE_PASSES * scores;
             traffic.scores_mixed += MIXED_SCORE_PASSES * scores;
         }
@@ -194,14 +189,14 @@ impl Run<'_> {
     /// Whether an operand has to be copied into another layout first.
     fn has_to_copy(&mut self, kind: Kind, v: u32, state: &State, layout: usize) -> bool {
         let mut shape = std::mem::take(&mut self.shape[0]);
-        doubled(&self.steps.operands[v as usize].shape, state.batch_axis, &mut shape);
+        doubled(self.steps.shape(v), state.batch_axis, &mut shape);
         let strides = &state.strides[layout];
         let contiguous = || strides.is_contiguous(&shape);
         let copies = match kind {
             // Weights are channels last where images are given so, and take their input along.
             Kind::Conv { .. } => !strides.is_channels_last(&shape) && (layout == 1 && shape.len() == 4 || !contiguous()),
             Kind::Layer => {
-                let (rows, last) = (shape.iter().rev().skip(1).product::<u32>(), shape.last().copied().unwrap_or(1));
+                let (rows, last) = (shape.iter().rev().skip(1).product::<u64>(), shape.last().copied().unwrap_or(1));
                 shape.len() > 1 && strides.viewed(&shape, &[rows, last]).is_none()
             }
             Kind::Product if shape.len() > 3 => {
@@ -219,11 +214,11 @@ impl Run<'_> {
 
     fn results(&mut self, at: usize, x: State, wide: bool) {
         let steps = self.steps;
-        let step = &steps.steps[at];
+        let step = steps.steps[at];
         // The largest operand decides on the layout.
-        let like = step.inputs.iter().copied().reduce(|a, b| if self.elements(b) > self.elements(a) { b } else { a });
+        let like = step.inputs.iter().copied().reduce(|a, b| if self.steps.elements(b) > self.steps.elements(a) { b } else { a });
         let like = like.map_or(x, |v| self.state(v));
-        let like_shape = |v: &u32| &steps.operands[*v as usize].shape;
+        let like_shape = |v: &u32| steps.shape(*v);
         let all_last = |run: &mut Self, layout: usize| {
             step.inputs.iter().all(|&v| {
                 let state = run.state(v);
@@ -233,8 +228,7 @@ impl Run<'_> {
             })
         };
         for &out in &step.outputs {
-            let operand = &steps.operands[out as usize];
-            let rank = operand.shape.len();
+            let rank = steps.shape(out).len();
             let of = if step.kind == Kind::Product { x } else { like };
             let rank_in = step.inputs.first().map_or(rank, |v| like_shape(v).len());
             let batch_axis = match step.kind {
@@ -243,7 +237,7 @@ impl Run<'_> {
             };
             let batch_axis = batch_axis.min(rank.saturating_sub(1)) as u8;
             let mut shape = Vec::new();
-            doubled(&operand.shape, batch_axis, &mut shape);
+            doubled(steps.shape(out), batch_axis, &mut shape);
             let strides = std::array::from_fn(|layout| match step.kind {
                 Kind::Conv { .. } => {
                     let mut given = Vec::new();
@@ -261,7 +255,7 @@ impl Run<'_> {
                 Kind::Concat => Strides::contiguous(&shape),
                 _ => of.strides[layout].like(&shape),
             });
-            let wide = wide && operand.float;
+            let wide = wide && steps.is_float(out);
             self.states[out as usize] = Some(State { wide, batch_axis, strides, copied: [[0.0; 2]; 2] });
         }
     }

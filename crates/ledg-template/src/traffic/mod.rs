@@ -11,14 +11,14 @@
 //! - **Passes.** A bias of a convolution, or the batch normalisation folded into it, is a pass over the output.
 //! - **Loops.** A compiler fuses what is no library call; a value that only a fused loop reads never reaches memory.
 //!
-//! [`Steps`] are made once of a lowered graph; [`Steps::traffic`] follows them. **Invariant:** what a node moves depends on nothing
-//! but the steps, so an edited graph's is that of its steps.
+//! [`TemplateSet::steps`] makes a [`Step`] of each operation, [`traffic`] follows them. **Invariant:** what a node moves depends on
+//! nothing but the steps and the values, so an edited graph's is that of its steps.
 
 mod compiled;
 mod eager;
 mod strides;
 
-use ledg_graph::{Node, Traffic, ValueId, ValueKind};
+use ledg_graph::{Node, Traffic, Value, ValueId, ValueKind};
 use serde::{Deserialize, Serialize};
 
 use crate::extract::DimsKind;
@@ -83,65 +83,79 @@ pub struct Step {
     inputs: Vec<u32>,
     outputs: Vec<u32>,
     perm: Vec<u8>,
-    /// Which place of the graph it stands at.
-    place: u32,
-    /// It is among the kept nodes.
-    kept: bool,
+    /// The place of the view that it stands at.
+    pub place: u32,
+    /// Whether it is among the kept nodes.
+    pub kept: bool,
 }
 
-/// A value, as far as it matters to memory.
-#[derive(Debug, Clone)]
-struct Operand {
-    shape: Vec<u32>,
-    float: bool,
-    /// It is an input of the graph.
-    given: bool,
+/// Operations of a lowered graph in topological order, and all its values.
+#[derive(Debug, Clone, Copy)]
+struct Steps<'a> {
+    steps: &'a [&'a Step],
+    values: &'a [&'a Value],
 }
 
-/// A lowered graph's operations in topological order.
-#[derive(Debug, Clone, Default)]
-pub struct Steps {
-    steps: Vec<Step>,
-    operands: Vec<Operand>,
-}
-
-impl Steps {
-    /// The steps of a lowered view.
-    pub fn of(set: &TemplateSet, lowering: &Lowering<'_>) -> Self {
-        let view = lowering.view;
-        let mut steps = Steps { steps: Vec::with_capacity(view.nodes().len()), operands: Vec::new() };
-        steps.operands.extend(view.values.iter().map(|value| Operand {
-            shape: value.shape.iter().flatten().map(|&d| u32::try_from(d).unwrap_or(u32::MAX)).collect(),
-            float: value.dtype.is_float(),
-            given: value.kind == ValueKind::Input,
-        }));
-        let mut kept = lowering.kept_places().peekable();
-        for place in 0..view.nodes().len() {
-            let Some(node) = lowering.node(place) else { continue };
-            let kept = kept.next_if_eq(&place).is_some();
-            let operator = set.operator_of(lowering.op_at(place));
-            steps.steps.extend(step(view, lowering.fixed(), node, operator, place, kept));
-        }
-        steps
+impl<'a> Steps<'a> {
+    fn shape(&self, v: u32) -> &'a [u64] {
+        self.values[v as usize].shape.as_deref().unwrap_or_default()
     }
 
-    /// What the node of each kept place moves, in order of places.
-    pub fn traffic(&self) -> Vec<Traffic> {
-        let mut traffic: Vec<Traffic> = vec![Traffic::default(); self.steps.len()];
-        eager::run(self, &mut traffic);
-        compiled::run(self, &mut traffic);
-        self.steps.iter().zip(traffic).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect()
+    fn elements(&self, v: u32) -> f64 {
+        self.shape(v).iter().map(|&d| d as f64).product()
+    }
+
+    fn is_float(&self, v: u32) -> bool {
+        self.values[v as usize].dtype.is_float()
+    }
+
+    /// Whether a value is an image or the like: given to the graph, and wide.
+    fn is_given(&self, v: u32) -> bool {
+        self.values[v as usize].kind == ValueKind::Input && self.is_float(v)
+    }
+}
+
+impl TemplateSet {
+    /// The steps of a lowered view, in topological order.
+    pub fn steps(&self, lowering: &Lowering<'_>) -> Vec<Step> {
+        let mut kept = lowering.kept_places().peekable();
+        let places = 0..lowering.view.nodes().len();
+        let step = |place| {
+            let node = lowering.node(place)?;
+            let kept = kept.next_if_eq(&place).is_some();
+            step(lowering, node, self.operator_of(lowering.op_at(place)), place, kept)
+        };
+        places.filter_map(step).collect()
+    }
+}
+
+/// What each of the steps moves, which must be in topological order; `values` are all the graph's.
+pub fn traffic(steps: &[&Step], values: &[&Value]) -> Vec<Traffic> {
+    let mut traffic = vec![Traffic::default(); steps.len()];
+    let steps = Steps { steps, values };
+    eager::run(steps, &mut traffic);
+    compiled::run(steps, &mut traffic);
+    traffic
+}
+
+impl Lowering<'_> {
+    /// What each kept node moves.
+    pub(crate) fn traffic(&self, set: &TemplateSet) -> Vec<Traffic> {
+        let steps = set.steps(self);
+        let steps: Vec<&Step> = steps.iter().collect();
+        let all = traffic(&steps, &self.view.values);
+        steps.iter().zip(all).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect()
     }
 }
 
 fn step(
-    view: &GraphView<'_>,
-    fixed: &[bool],
+    lowering: &Lowering<'_>,
     node: &Node,
     operator: Option<&Operator>,
     place: usize,
     kept: bool,
 ) -> Option<Step> {
+    let (view, fixed) = (lowering.view, lowering.fixed());
     if !kept && node.outputs.iter().all(|v| fixed[v.index()]) {
         return None;
     }

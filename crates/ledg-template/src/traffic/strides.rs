@@ -18,18 +18,18 @@ impl Strides {
     }
 
     /// Axes laid out in the given order, outermost first.
-    fn in_order(shape: &[u32], order: impl DoubleEndedIterator<Item = usize>) -> Self {
+    fn in_order(shape: &[u64], order: impl DoubleEndedIterator<Item = usize>) -> Self {
         let mut of = [0; MAX_RANK];
         let mut next = 1;
         for axis in order.rev() {
             of[axis] = next;
-            next *= u64::from(shape[axis]);
+            next *= shape[axis];
         }
         Strides { rank: shape.len() as u8, of }
     }
 
     /// The last axis innermost.
-    pub fn contiguous(shape: &[u32]) -> Self {
+    pub fn contiguous(shape: &[u64]) -> Self {
         if shape.len() > MAX_RANK {
             return Strides { rank: 0, of: [0; MAX_RANK] };
         }
@@ -37,7 +37,7 @@ impl Strides {
     }
 
     /// Channels innermost, of two spatial axes; contiguous otherwise.
-    pub fn channels_last(shape: &[u32]) -> Self {
+    pub fn channels_last(shape: &[u64]) -> Self {
         if shape.len() != 4 {
             return Self::contiguous(shape);
         }
@@ -45,7 +45,7 @@ impl Strides {
     }
 
     /// Dense, in the same order of axes.
-    pub fn like(&self, shape: &[u32]) -> Self {
+    pub fn like(&self, shape: &[u64]) -> Self {
         if shape.len() != usize::from(self.rank) {
             return Self::contiguous(shape);
         }
@@ -55,26 +55,26 @@ impl Strides {
         Self::in_order(shape, order.iter().copied())
     }
 
-    fn same(&self, other: &Strides, shape: &[u32]) -> bool {
+    fn same(&self, other: &Strides, shape: &[u64]) -> bool {
         self.rank == other.rank && (0..usize::from(self.rank)).all(|a| shape[a] == 1 || self.of[a] == other.of[a])
     }
 
-    pub fn is_contiguous(&self, shape: &[u32]) -> bool {
+    pub fn is_contiguous(&self, shape: &[u64]) -> bool {
         self.same(&Self::contiguous(shape), shape)
     }
 
     /// Channels innermost, and not contiguous as well.
-    pub fn is_channels_last(&self, shape: &[u32]) -> bool {
+    pub fn is_channels_last(&self, shape: &[u64]) -> bool {
         shape.len() == 4 && self.same(&Self::channels_last(shape), shape) && !self.is_contiguous(shape)
     }
 
     /// Whether an axis is repeated.
-    pub fn repeats(&self, shape: &[u32]) -> bool {
+    pub fn repeats(&self, shape: &[u64]) -> bool {
         (0..usize::from(self.rank)).any(|a| self.of[a] == 0 && shape[a] > 1)
     }
 
     /// Whether neighbours along one of the last two axes lie beside each other.
-    pub fn has_unit(&self, last: usize, shape: &[u32]) -> bool {
+    pub fn has_unit(&self, last: usize, shape: &[u64]) -> bool {
         let rank = usize::from(self.rank);
         (rank.saturating_sub(last)..rank).any(|a| self.of[a] == 1 || shape[a] == 1) || rank == 0
     }
@@ -93,7 +93,7 @@ impl Strides {
     }
 
     /// As an operand that is repeated to `shape`.
-    pub fn expanded(&self, from: &[u32], shape: &[u32]) -> Self {
+    pub fn expanded(&self, from: &[u64], shape: &[u64]) -> Self {
         if shape.len() > MAX_RANK || shape.len() < from.len() {
             return Self::contiguous(shape);
         }
@@ -110,7 +110,7 @@ impl Strides {
     }
 
     /// The strides under another shape of the same elements, if no element has to move (PyTorch's rule for `view`).
-    pub fn viewed(&self, shape: &[u32], as_shape: &[u32]) -> Option<Self> {
+    pub fn viewed(&self, shape: &[u64], as_shape: &[u64]) -> Option<Self> {
         if shape.len() > MAX_RANK || as_shape.len() > MAX_RANK || usize::from(self.rank) != shape.len() {
             return Some(Self::contiguous(as_shape));
         }
@@ -118,7 +118,7 @@ impl Strides {
         let mut to = as_shape.len();
         let (mut chunk, mut base) = (1, shape.len().checked_sub(1).map_or(1, |last| self.of[last]));
         for axis in (0..shape.len()).rev() {
-            chunk *= u64::from(shape[axis]);
+            chunk *= shape[axis];
             let ends = axis == 0 || (shape[axis - 1] != 1 && self.of[axis - 1] != chunk * base);
             if !ends {
                 continue;
@@ -127,7 +127,7 @@ impl Strides {
             while to > 0 && (filled < chunk || as_shape[to - 1] == 1) {
                 to -= 1;
                 of[to] = filled * base;
-                filled *= u64::from(as_shape[to]);
+                filled *= as_shape[to];
             }
             if filled != chunk {
                 return None;
