@@ -44,10 +44,13 @@ impl TemplateSet {
     pub fn describe(&self, lowered: &Lowered) -> Vec<NodeDescription> {
         let view = GraphView::from(&lowered.graph);
         let elems = assumed_elements(&view, view.nodes.iter().copied());
-        let described = lowered.kept.iter().zip(&lowered.origins).map(|(&id, origins)| {
+        let traffic = self.traffic_of(lowered, &view);
+        let described = lowered.kept.iter().zip(&lowered.origins).zip(traffic).map(|((&id, origins), traffic)| {
             let node = lowered.graph.node(id);
             let context = Context { view: &view, fixed: &lowered.fixed, elems: &elems };
-            self.describe_node(context, node, self.op_id(&node.op), origins.len() > 1)
+            let mut described = self.describe_node(context, node, self.op_id(&node.op), origins.len() > 1);
+            described.magnitudes.traffic = traffic;
+            described
         });
         described.collect()
     }

@@ -22,7 +22,7 @@ use ledg_graph::{Node, Traffic, Value, ValueId, ValueKind};
 use serde::{Deserialize, Serialize};
 
 use crate::extract::DimsKind;
-use crate::lower::Lowering;
+use crate::lower::{Lowered, Lowering};
 use crate::operator::Operator;
 use crate::set::TemplateSet;
 use crate::view::GraphView;
@@ -123,9 +123,22 @@ impl TemplateSet {
         let step = |place| {
             let node = lowering.node(place)?;
             let kept = kept.next_if_eq(&place).is_some();
-            step(lowering, node, self.operator_of(lowering.op_at(place)), place, kept)
+            step((lowering.view, &lowering.fixed), node, self.operator_of(lowering.op_at(place)), place, kept)
         };
         places.filter_map(step).collect()
+    }
+
+    /// What each kept node of a lowered graph moves.
+    pub(crate) fn traffic_of(&self, lowered: &Lowered, view: &GraphView<'_>) -> Vec<Traffic> {
+        let mut kept = lowered.kept.iter().map(|id| id.index()).peekable();
+        let nodes = view.nodes().iter().enumerate();
+        let steps: Vec<Step> = nodes
+            .filter_map(|(place, node)| {
+                let kept = kept.next_if_eq(&place).is_some();
+                step((view, &lowered.fixed), node, self.operator_of(self.op_id(&node.op)), place, kept)
+            })
+            .collect();
+        of_kept(&steps, &view.values)
     }
 }
 
@@ -141,21 +154,23 @@ pub fn traffic(steps: &[&Step], values: &[&Value]) -> Vec<Traffic> {
 impl Lowering<'_> {
     /// What each kept node moves.
     pub(crate) fn traffic(&self, set: &TemplateSet) -> Vec<Traffic> {
-        let steps = set.steps(self);
-        let steps: Vec<&Step> = steps.iter().collect();
-        let all = traffic(&steps, &self.view.values);
-        steps.iter().zip(all).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect()
+        of_kept(&set.steps(self), &self.view.values)
     }
 }
 
+fn of_kept(steps: &[Step], values: &[&Value]) -> Vec<Traffic> {
+    let steps: Vec<&Step> = steps.iter().collect();
+    let all = traffic(&steps, values);
+    steps.iter().zip(all).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect()
+}
+
 fn step(
-    lowering: &Lowering<'_>,
+    (view, fixed): (&GraphView<'_>, &[bool]),
     node: &Node,
     operator: Option<&Operator>,
     place: usize,
     kept: bool,
 ) -> Option<Step> {
-    let (view, fixed) = (lowering.view, lowering.fixed());
     if !kept && node.outputs.iter().all(|v| fixed[v.index()]) {
         return None;
     }
