@@ -2,7 +2,7 @@
 
 use ledg_graph::Traffic;
 
-use super::strides::Strides;
+use super::strides::{Strides, product};
 use super::{Kind, Steps, Width};
 
 /// Passes over the scores of attention that is no kernel of its own, in elements: a product writes them, they are scaled, softmax
@@ -107,15 +107,15 @@ impl Run<'_> {
         let steps = self.steps;
         let (old, new) = (steps.shape(from), steps.shape(to));
         // The batch is the outermost part of its axis: it goes where as many elements stand outside of it.
-        let outside: u64 = old.iter().take(usize::from(x.batch_axis)).product();
-        let mut before = 1;
+        let outside = product(old.iter().take(usize::from(x.batch_axis)));
+        let mut before = 1_u64;
         let mut batch_axis = 0;
         for (axis, &d) in new.iter().enumerate() {
             if before == outside {
                 batch_axis = axis as u8;
                 break;
             }
-            before *= d;
+            before = d.saturating_mul(before);
         }
         let [mut old2, mut new2] = std::mem::take(&mut self.shape);
         doubled(old, x.batch_axis, &mut old2);
@@ -196,12 +196,12 @@ impl Run<'_> {
             // Weights are channels last where images are given so, and take their input along.
             Kind::Conv { .. } => !strides.is_channels_last(&shape) && (layout == 1 && shape.len() == 4 || !contiguous()),
             Kind::Layer => {
-                let (rows, last) = (shape.iter().rev().skip(1).product::<u64>(), shape.last().copied().unwrap_or(1));
+                let (rows, last) = (product(shape.iter().rev().skip(1)), shape.last().copied().unwrap_or(1));
                 shape.len() > 1 && strides.viewed(&shape, &[rows, last]).is_none()
             }
             Kind::Product if shape.len() > 3 => {
                 let lead = shape.len() - 2;
-                let merges = strides.leading(lead).viewed(&shape[..lead], &[shape[..lead].iter().product()]).is_some();
+                let merges = strides.leading(lead).viewed(&shape[..lead], &[product(shape[..lead].iter())]).is_some();
                 !merges || !strides.has_unit(2, &shape)
             }
             Kind::Attention => !strides.has_unit(1, &shape),

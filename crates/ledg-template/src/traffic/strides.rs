@@ -1,5 +1,10 @@
 //! Strides of a tensor: which elements lie beside each other.
 
+/// The product of sizes, at most `u64::MAX`.
+pub(super) fn product<'a>(sizes: impl Iterator<Item = &'a u64>) -> u64 {
+    sizes.fold(1, |product, &size| product.saturating_mul(size))
+}
+
 /// Axes that are followed; tensors of more are taken to be contiguous.
 const MAX_RANK: usize = 6;
 
@@ -20,10 +25,10 @@ impl Strides {
     /// Axes laid out in the given order, outermost first.
     fn in_order(shape: &[u64], order: impl DoubleEndedIterator<Item = usize>) -> Self {
         let mut of = [0; MAX_RANK];
-        let mut next = 1;
+        let mut next = 1_u64;
         for axis in order.rev() {
             of[axis] = next;
-            next *= shape[axis];
+            next = shape[axis].saturating_mul(next);
         }
         Strides { rank: shape.len() as u8, of }
     }
@@ -116,18 +121,18 @@ impl Strides {
         }
         let mut of = [0; MAX_RANK];
         let mut to = as_shape.len();
-        let (mut chunk, mut base) = (1, shape.len().checked_sub(1).map_or(1, |last| self.of[last]));
+        let (mut chunk, mut base) = (1_u64, shape.len().checked_sub(1).map_or(1, |last| self.of[last]));
         for axis in (0..shape.len()).rev() {
-            chunk *= shape[axis];
-            let ends = axis == 0 || (shape[axis - 1] != 1 && self.of[axis - 1] != chunk * base);
+            chunk = chunk.saturating_mul(shape[axis]);
+            let ends = axis == 0 || (shape[axis - 1] != 1 && self.of[axis - 1] != chunk.saturating_mul(base));
             if !ends {
                 continue;
             }
-            let mut filled = 1;
+            let mut filled = 1_u64;
             while to > 0 && (filled < chunk || as_shape[to - 1] == 1) {
                 to -= 1;
-                of[to] = filled * base;
-                filled *= as_shape[to];
+                of[to] = filled.saturating_mul(base);
+                filled = filled.saturating_mul(as_shape[to]);
             }
             if filled != chunk {
                 return None;
