@@ -30,8 +30,11 @@ const LANE: f64 = 2.0;
 /// Instructions that are under way at once: so far ahead bodies begin that do not wait for each other.
 const AHEAD: f64 = 160.0;
 
-/// Copies of a statement up to which LLVM unrolls loops by itself.
-const COMPILER_UNROLLS: f64 = 32.0;
+/// Instructions up to which LLVM makes straight code of a loop by itself, as it counts them: so many for a copy of a statement, and
+/// so many for each register of its vectors.
+const COMPILER_UNROLLS: f64 = 300.0;
+const OF_COPY: f64 = 2.0;
+const OF_REGISTER: f64 = 6.0;
 
 /// Bytes a cycle beyond each of [`CAPACITIES`]; what goes through registers counts as instructions.
 const BYTES_A_CYCLE: [f64; 4] = [f64::INFINITY, 64.0, 32.0, 12.0];
@@ -133,7 +136,7 @@ impl Estimate {
 
 impl<'a> Body<'a> {
     fn new(program: &'a Program, id: BlockId, levels: &'a Levels) -> Self {
-        let (from, _) = unrolled(program, &program.blocks[id].nest, COMPILER_UNROLLS);
+        let from = straight_from(program, &program.blocks[id].nest);
         let place = levels.innermost(program, id, |l| program.loops[l].mark == Mark::Vectorized);
         let vector = place.filter(|&p| p >= from).map(|p| takes(program, id, levels, p)).unwrap_or_default();
         let lanes = vector.iter().map(|v| v.1).product();
@@ -253,13 +256,21 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The level from which on a nest is straight code.
+fn straight_from(program: &Program, nest: &[LoopId]) -> usize {
+    let vectors = nest.iter().map(|&l| &program.loops[l]).filter(|l| l.mark == Mark::Vectorized);
+    let lanes: f64 = vectors.filter_map(|l| l.extent).product();
+    let registers = (lanes / (program.vector_bytes / 4).max(1) as f64).ceil();
+    unrolled(program, nest, COMPILER_UNROLLS / (OF_COPY + OF_REGISTER * registers)).0
+}
+
 /// Whether all that is inside of a loop is straight code without vectors; those of what is copied under a condition come apart.
 fn innermost(program: &Program, l: LoopId) -> bool {
     let one = |m: LoopId| program.loops[m].extent == Some(1.0);
     program.blocks.iter().filter(|b| !b.inlined).all(|b| {
         let Some(place) = b.nest.iter().position(|&m| m == l) else { return true };
         let inner = &b.nest[place + 1..];
-        let (from, _) = unrolled(program, &b.nest, COMPILER_UNROLLS);
+        let from = straight_from(program, &b.nest);
         let straight = from <= place + 1 + inner.iter().take_while(|&&m| one(m)).count();
         let scalar = inner.iter().all(|&m| program.loops[m].mark != Mark::Vectorized || one(m));
         straight && (scalar || !b.conditional.is_empty())
