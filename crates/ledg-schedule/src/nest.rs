@@ -3,6 +3,8 @@
 //! **Invariant:** an extent is known exactly or not at all. Footprints count a block's own loops, and of the loops of the nest it
 //! was moved into those that are known to move along its axes; other loops are outside of them.
 
+use std::collections::BTreeMap;
+
 use crate::task::{Access, Block, Task};
 
 pub(crate) type LoopId = usize;
@@ -81,7 +83,7 @@ pub(crate) struct Program {
 impl Program {
     pub fn new(task: &Task) -> Program {
         let iterations = task.blocks.iter().map(|b| b.axes.iter().map(|a| a.extent as f64).product::<f64>()).sum();
-        let mut buffers: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();
+        let mut buffers: BTreeMap<&str, f64> = BTreeMap::new();
         for block in &task.blocks {
             let full: Vec<f64> = block.axes.iter().map(|a| a.extent as f64).collect();
             for access in &block.accesses {
