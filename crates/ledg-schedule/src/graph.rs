@@ -6,6 +6,7 @@ use ledg_graph::{EdgeList, Relations};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, ScheduleError};
+use crate::estimate::Estimate;
 use crate::levels::Levels;
 use crate::nest::{BlockId, Mark, Program, footprint, written};
 use crate::numbers::{CAPACITIES, N_ACCESSES, N_NUMBERS, Numbers, at};
@@ -190,6 +191,10 @@ fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
     let task = TaskNumbers::new(program);
     let order: Vec<BlockId> = program.order.iter().copied().filter(|&b| !program.blocks[b].inlined).collect();
     let views: HashMap<BlockId, Levels> = order.iter().map(|&b| (b, Levels::new(program, b))).collect();
+    let estimates: HashMap<BlockId, Estimate> =
+        views.iter().filter_map(|(&b, levels)| Some((b, Estimate::new(program, b, levels)?))).collect();
+    // In order of execution, so that the sum is the same each time.
+    let cycles: f64 = order.iter().filter_map(|b| estimates.get(b)).map(|e| e.cycles).sum();
     for b in order {
         let mut enclosing = None;
         let mut limit = 0.0f64;
@@ -223,6 +228,9 @@ fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
         task.write(&mut numbers);
         let flops = program.blocks[b].block.flops * program.trips(b, 0..nest.len()).unwrap_or(0.0);
         numbers.set(at::TASK_SHARE, flops / task.flops.max(1.0));
+        if let Some(estimate) = estimates.get(&b) {
+            estimated(estimate, views[&b].trips[0].unwrap_or(1.0), cycles, &task, &mut numbers);
+        }
         let mut fathers: Vec<u32> = enclosing.into_iter().chain(program.blocks[b].last).collect();
         fathers.extend(producers(program, b).into_iter().filter_map(|p| program.blocks[p].last));
         let node = nodes.full("block", words.of_block(program.blocks[b].role), numbers, fathers);
@@ -237,6 +245,7 @@ struct TaskNumbers {
     blocks: f64,
     inlined: f64,
     vector_bytes: f64,
+    iterations: f64,
 }
 
 impl TaskNumbers {
@@ -249,7 +258,14 @@ impl TaskNumbers {
         }
         let inlined = program.blocks.iter().filter(|s| s.inlined).count() as f64;
         let vector_bytes = program.vector_bytes as f64;
-        TaskNumbers { flops, bytes, blocks: program.order.len() as f64, inlined, vector_bytes }
+        TaskNumbers {
+            flops,
+            bytes,
+            blocks: program.order.len() as f64,
+            inlined,
+            vector_bytes,
+            iterations: program.iterations.max(1.0),
+        }
     }
 
     fn write(&self, numbers: &mut Numbers) {
@@ -305,6 +321,26 @@ fn block_numbers(program: &Program, b: BlockId, levels: &Levels) -> Numbers {
         }
     }
     numbers
+}
+
+/// What is estimated of a block of so many iterations, and of the program that it is part of.
+fn estimated(estimate: &Estimate, trips: f64, cycles: f64, task: &TaskNumbers, numbers: &mut Numbers) {
+    let of = [
+        (at::BODY, estimate.body),
+        (at::MEMORY, estimate.memory),
+        (at::PRESSURE, estimate.pressure),
+        (at::HELD, estimate.held),
+        (at::BY_ITERATION, estimate.by_iteration),
+        (at::CYCLES, estimate.cycles / trips),
+        (at::CYCLES_OF_ALL, cycles / task.iterations),
+    ];
+    for (place, x) in of {
+        numbers.set(place, x.max(1e-6).log2());
+    }
+    numbers
+        .set(at::LANE_BY_LANE, estimate.lane_by_lane)
+        .set(at::TAKEN_APART, estimate.taken_apart)
+        .set(at::CYCLES_SHARE, estimate.cycles / cycles);
 }
 
 fn kind(program: &Program, l: usize, numbers: &mut Numbers) {

@@ -3,7 +3,7 @@
 //! **Invariant:** level `p` is the loops from place `p` inwards, so level 0 is the whole nest and the last level one execution of the
 //! statement. A level is known exactly or not at all; no cache's size decides anything here.
 
-use crate::nest::{BlockId, Mark, Program, extent_of};
+use crate::nest::{BlockId, LoopId, Mark, Program, extent_of};
 use crate::task::Access;
 
 /// Bytes of a cache line.
@@ -55,7 +55,7 @@ impl Levels {
             None => Vec::new(),
         });
         let touches = touches.collect();
-        let (unrolled_from, unrolled) = unrolled(program, id);
+        let (unrolled_from, unrolled) = unrolled(program, &state.nest, 0.0);
         Levels { trips, tiles, touches, unrolled_from, unrolled }
     }
 
@@ -118,9 +118,8 @@ fn touch(access: &Access, tile: &[f64], full: &[f64]) -> Touch {
 
 /// As TVM's pass does it: from the innermost loop outwards, serial loops are unrolled while the copies of the statement are no more
 /// than the limit; a vectorised loop counts as one.
-fn unrolled(program: &Program, id: BlockId) -> (usize, f64) {
-    let nest = &program.blocks[id].nest;
-    let limit = nest.iter().map(|&l| program.loops[l].unroll_limit).fold(0.0, f64::max);
+pub(crate) fn unrolled(program: &Program, nest: &[LoopId], least: f64) -> (usize, f64) {
+    let limit = nest.iter().map(|&l| program.loops[l].unroll_limit).fold(least, f64::max);
     let (mut from, mut copies, mut depth) = (nest.len(), 1.0, 0);
     for (place, &l) in nest.iter().enumerate().rev() {
         let l = &program.loops[l];

@@ -58,6 +58,7 @@
 //! the numbers and counted ([`ScheduleGraph::unknown`]), never guessed. Sentences print no sizes, so they stay few.
 
 mod error;
+mod estimate;
 mod graph;
 mod levels;
 mod nest;

@@ -3,6 +3,8 @@
 //! **Invariant:** an extent is known exactly or not at all. Footprints count a block's own loops, and of the loops of the nest it
 //! was moved into those that are known to move along its axes; other loops are outside of them.
 
+use std::collections::BTreeMap;
+
 use crate::task::{Access, Block, Task};
 
 pub(crate) type LoopId = usize;
@@ -55,6 +57,8 @@ pub(crate) struct State {
     pub nest: Vec<LoopId>,
     pub last: Option<u32>,
     pub inlined: bool,
+    /// It reads under a condition on these axes.
+    pub conditional: Vec<usize>,
     /// Axes of other blocks whose loops also move along own axes: (block, its axis, own axis).
     pub shared: Vec<(BlockId, usize, usize)>,
 }
@@ -68,16 +72,32 @@ pub(crate) struct Program {
     pub order: Vec<BlockId>,
     /// Bytes of the target's vector registers.
     pub vector_bytes: u64,
+    /// Iterations of the task's blocks.
+    pub iterations: f64,
+    /// Bytes of its buffers.
+    pub bytes: f64,
     /// Names and counts in the trace that the replay could not follow.
     pub unknown: usize,
 }
 
 impl Program {
     pub fn new(task: &Task) -> Program {
-        let mut program = Program { vector_bytes: task.vector_bytes, ..Program::default() };
+        let iterations = task.blocks.iter().map(|b| b.axes.iter().map(|a| a.extent as f64).product::<f64>()).sum();
+        let mut buffers: BTreeMap<&str, f64> = BTreeMap::new();
+        for block in &task.blocks {
+            let full: Vec<f64> = block.axes.iter().map(|a| a.extent as f64).collect();
+            for access in &block.accesses {
+                let bytes = buffers.entry(&access.buffer).or_default();
+                *bytes = bytes.max(footprint(access, &full));
+            }
+        }
+        let bytes = buffers.values().sum();
+        let mut program = Program { vector_bytes: task.vector_bytes, iterations, bytes, ..Program::default() };
         for block in &task.blocks {
             let role = if block.axes.iter().any(|a| a.reduce) { "reduction" } else { "compute" };
             let id = program.add_block(block.clone(), role, None);
+            program.blocks[id].conditional = padded(block, task);
+            program.blocks[id].conditional.extend(irregular(block, task));
             program.own_nest(id);
         }
         program
@@ -93,6 +113,7 @@ impl Program {
             nest: Vec::new(),
             last: None,
             inlined: false,
+            conditional: Vec::new(),
             shared: Vec::new(),
         });
         let end = self.order.len();
@@ -150,6 +171,51 @@ impl Program {
         }
     }
 
+    /// Makes a block part of those that read what it writes, or (`reverse`) of those that write what it reads: they touch its other
+    /// buffers instead of the one between.
+    pub fn inline(&mut self, id: BlockId, reverse: bool) {
+        self.blocks[id].inlined = true;
+        let own = self.blocks[id].block.clone();
+        let conditional = !self.blocks[id].conditional.is_empty();
+        let between: Vec<&Access> = own.accesses.iter().filter(|a| a.write != reverse).collect();
+        for (o, host) in self.blocks.iter_mut().enumerate() {
+            if o == id || host.inlined {
+                continue;
+            }
+            for here in &between {
+                let joined = |a: &Access| a.buffer == here.buffer && a.write == reverse;
+                let Some(place) = host.block.accesses.iter().position(joined) else { continue };
+                let there = host.block.accesses.remove(place);
+                // An axis of the inlined block is what the host has in the dimension that the axis alone moves along.
+                let axis = |a: usize| {
+                    let dim = here.dims.iter().position(|d| d.as_slice() == [(a, 1)])?;
+                    there.dims.get(dim)
+                };
+                let moved = |dim: &Vec<(usize, i64)>| {
+                    let parts = dim.iter().filter_map(|&(a, step)| Some((axis(a)?, step)));
+                    parts
+                        .flat_map(|(along, step)| along.iter().map(move |&(b, s)| (b, s.saturating_mul(step))))
+                        .collect()
+                };
+                let others = own.accesses.iter().filter(|a| a.buffer != here.buffer);
+                let others = others.map(|a| Access { dims: a.dims.iter().map(moved).collect(), ..a.clone() });
+                let others: Vec<Access> = others.collect();
+                for (k, access) in others.into_iter().enumerate() {
+                    let known =
+                        |a: &Access| a.buffer == access.buffer && a.write == access.write && a.dims == access.dims;
+                    if !host.block.accesses.iter().any(known) {
+                        host.block.accesses.insert((place + k).min(host.block.accesses.len()), access);
+                    }
+                }
+                host.block.flops += own.flops;
+                if conditional {
+                    let slide = there.dims.iter().filter(|d| slides(&host.block, d));
+                    host.conditional.extend(slide.flatten().map(|d| d.0));
+                }
+            }
+        }
+    }
+
     /// How much of each axis of a block the loops from `from` inwards cover; `None` if an extent is not known.
     pub fn tile(&self, id: BlockId, from: usize) -> Option<Vec<f64>> {
         let mut tiles = self.tiles(id);
@@ -168,13 +234,7 @@ impl Program {
         for place in (0..n).rev() {
             let l = &self.loops[state.nest[place]];
             // A fused loop fills its innermost axis first.
-            let own: Vec<usize> = match l.owner == id {
-                true => l.axes.clone(),
-                false => {
-                    let along = |&a: &usize| state.shared.iter().find(|s| (s.0, s.1) == (l.owner, a)).map(|s| s.2);
-                    l.axes.iter().filter_map(along).collect()
-                }
-            };
+            let own = self.own_axes(id, l);
             if own.is_empty() && (l.owner != id || l.extent == Some(1.0)) {
                 out[place] = Some(clamped(&tile));
                 continue;
@@ -189,6 +249,15 @@ impl Program {
             out[place] = Some(clamped(&tile));
         }
         out
+    }
+
+    /// The axes of a block that a loop moves along, outermost first.
+    pub fn own_axes(&self, id: BlockId, l: &Loop) -> Vec<usize> {
+        if l.owner == id {
+            return l.axes.clone();
+        }
+        let along = |&a: &usize| self.blocks[id].shared.iter().find(|s| (s.0, s.1) == (l.owner, a)).map(|s| s.2);
+        l.axes.iter().filter_map(along).collect()
     }
 
     /// Iterations of the loops of a nest in a range of places; `None` if an extent is not known.
@@ -218,4 +287,47 @@ pub(crate) fn footprint(access: &Access, tile: &[f64]) -> f64 {
 /// The buffer that a block writes.
 pub(crate) fn written(block: &Block) -> Option<&Access> {
     block.accesses.iter().find(|a| a.write)
+}
+
+/// The axes along which a block of a task fills in what its input lacks: it copies element by element without moving any, and what
+/// reads the copy slides along them.
+fn padded(block: &Block, task: &Task) -> Vec<usize> {
+    let [a, b] = &block.accesses[..] else { return Vec::new() };
+    if block.flops > 0.0 || a.write == b.write || a.dims != b.dims {
+        return Vec::new();
+    }
+    let copy = if a.write { a } else { b };
+    let mut axes = Vec::new();
+    for reader in &task.blocks {
+        for read in reader.accesses.iter().filter(|r| !r.write && r.buffer == copy.buffer) {
+            let slides = read.dims.iter().zip(&copy.dims).filter(|(dim, _)| slides(reader, dim));
+            axes.extend(slides.filter_map(|(_, own)| Some(own.first()?.0)));
+        }
+    }
+    axes.sort_unstable();
+    axes.dedup();
+    axes
+}
+
+/// The reduction axes along which a block of a task reads what another writes by a rule that is not linear, as a transposed
+/// convolution does: some of what it reads is not there.
+fn irregular(block: &Block, task: &Task) -> Vec<usize> {
+    let mut axes = Vec::new();
+    for read in block.accesses.iter().filter(|a| !a.write) {
+        let lost = |by: &Block| {
+            let copy = written(by).filter(|w| w.buffer == read.buffer);
+            let moves = |dim: &[(usize, i64)]| dim.iter().any(|(a, _)| by.axes[*a].extent > 1);
+            copy.is_some_and(|w| read.dims.iter().zip(&w.dims).any(|(here, there)| here.is_empty() && moves(there)))
+        };
+        if task.blocks.iter().any(lost) {
+            let used = |a: usize| read.dims.iter().flatten().any(|d| d.0 == a);
+            axes.extend((0..block.axes.len()).filter(|&a| block.axes[a].reduce && !used(a)));
+        }
+    }
+    axes
+}
+
+/// Whether a block moves along a dimension with several axes at once, as a window does.
+fn slides(block: &Block, dim: &[(usize, i64)]) -> bool {
+    dim.iter().filter(|(a, _)| block.axes[*a].extent > 1).count() > 1
 }

@@ -1,7 +1,7 @@
 //! The numbers of a node: logarithms of extents, trip counts, footprints and operations.
 
 /// Version of sentences and numbers: models trained with another are refused.
-pub const SCHEDULE_SCHEMA: u32 = 3;
+pub const SCHEDULE_SCHEMA: u32 = 4;
 
 /// Number of numbers.
 pub const N_NUMBERS: usize = NUMBER_NAMES.len();
@@ -12,7 +12,7 @@ pub const N_NUMBERS: usize = NUMBER_NAMES.len();
 ///
 /// Traffic is what a cache of that capacity takes in while the block runs, in lines of 64 bytes, by iteration; the capacities are
 /// about those of vector registers, first, second and third level, and nothing jumps where data outgrows one.
-pub const NUMBER_NAMES: [&str; 59] = [
+pub const NUMBER_NAMES: [&str; 69] = [
     "log2 extent",
     "extent unknown",
     "log2 factor 1",
@@ -72,6 +72,16 @@ pub const NUMBER_NAMES: [&str; 59] = [
     "traffic at 8 MiB by iteration, log2 bytes",
     "log2 bytes of the target's vector registers",
     "share of the target's lanes used",
+    "log2 instructions of the unrolled body",
+    "log2 instructions of it that touch memory",
+    "log2 of results over registers",
+    "log2 bodies that results stay in registers for",
+    "share of accesses lane by lane",
+    "log2 instructions by iteration",
+    "log2 cycles by iteration, estimated",
+    "share of the program's cycles, estimated",
+    "log2 cycles of the program by the task's iterations, estimated",
+    "share of the body that takes vectors apart",
 ];
 
 /// Capacities that traffic is worked out for, bytes.
@@ -128,6 +138,16 @@ pub(crate) mod at {
     pub const TRAFFIC: usize = 53;
     pub const VECTOR_BYTES: usize = 57;
     pub const OF_TARGET_LANES: usize = 58;
+    pub const BODY: usize = 59;
+    pub const MEMORY: usize = 60;
+    pub const PRESSURE: usize = 61;
+    pub const HELD: usize = 62;
+    pub const LANE_BY_LANE: usize = 63;
+    pub const BY_ITERATION: usize = 64;
+    pub const CYCLES: usize = 65;
+    pub const CYCLES_SHARE: usize = 66;
+    pub const CYCLES_OF_ALL: usize = 67;
+    pub const TAKEN_APART: usize = 68;
 }
 
 pub(crate) const N_FACTORS: usize = 4;

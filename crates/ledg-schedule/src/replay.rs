@@ -258,7 +258,7 @@ impl<'a> Replay<'a> {
             }
             "compute_at" | "reverse_compute_at" => self.compute_at(it, named, numbers),
             "compute_inline" | "reverse_compute_inline" => {
-                named.blocks.iter().for_each(|&b| self.program.blocks[b].inlined = true);
+                named.blocks.iter().for_each(|&b| self.program.inline(b, it.name == "reverse_compute_inline"));
             }
             "cache_read" | "cache_write" | "reindex" => self.cache(it, named, node),
             "rfactor" => self.rfactor(it, named, node),
@@ -354,7 +354,7 @@ impl<'a> Replay<'a> {
         });
         let target = match place {
             Some((_, Location::Inline)) => {
-                self.program.blocks[block].inlined = true;
+                self.program.inline(block, it.name == "reverse_compute_at");
                 return;
             }
             Some((Some(target), _)) => target,
@@ -410,9 +410,17 @@ impl<'a> Replay<'a> {
         }
         self.program.blocks[block].shared = along;
         self.program.blocks[block].nest = nest;
-        // It now runs beside its host.
+        // It now runs beside its host, and beside all that is in the next loop with it.
         self.program.order.retain(|&o| o != block);
-        let at = self.program.order.iter().position(|&o| o == host).unwrap_or(0) + usize::from(reverse);
+        let next = self.program.blocks[host].nest.get(depth).copied();
+        let blocks = &self.program.blocks;
+        let with_host = |o: &BlockId| *o == host || next.is_some_and(|l| blocks[*o].nest.contains(&l));
+        let order = &self.program.order;
+        let at = match reverse {
+            false => order.iter().position(with_host),
+            true => order.iter().rposition(with_host).map(|p| p + 1),
+        };
+        let at = at.unwrap_or(0);
         self.program.order.insert(at, block);
     }
 

@@ -145,3 +145,48 @@ fn loops_around_several_blocks_are_seen_from_the_one_whose_axes_they_move_along(
         ],
     );
 }
+
+#[test]
+fn a_body_and_what_it_costs() {
+    // for i in 8: for k in 4: vectorised j in 16. LLVM makes straight code of the 4 copies, not of 32. Registers of 8 floats.
+    let graph = graph("sch.reorder(l1, l3, l2)\nsch.vectorize(loop=l2)\n");
+    // A row of C is loaded and stored in 2 registers, 4 values of A, 4 · 2 registers of B; 4 · 2 multiply-adds; the loop.
+    let (memory, work) = (2.0 + 2.0 + 4.0 + 8.0, 8.0);
+    check(
+        nodes(&graph, "Block reduction")[0],
+        &[
+            ("log2 instructions of it that touch memory", f64::log2(memory)),
+            ("log2 instructions of the unrolled body", f64::log2(memory + work + 1.0)),
+            ("log2 of results over registers", f64::log2(2.0 / 16.0)),
+            ("log2 bodies that results stay in registers for", 0.0),
+            ("log2 instructions by iteration", f64::log2((memory + work + 1.0) / 64.0)),
+            ("share of accesses lane by lane", 0.0),
+            ("share of the body that takes vectors apart", 0.0),
+            ("share of the program's cycles, estimated", 1.0),
+        ],
+    );
+}
+
+#[test]
+fn vectors_that_are_no_power_of_two_come_apart_where_a_loop_carries_them() {
+    let task = r#"{"name":"matmul","blocks":[{"name":"C","flops":2.0,
+        "axes":[{"extent":8,"reduce":false},{"extent":12,"reduce":false},{"extent":64,"reduce":true}],
+        "accesses":[{"buffer":"A","element_bytes":4,"write":false,"dims":[[[0,1]],[[2,1]]]},
+                    {"buffer":"B","element_bytes":4,"write":false,"dims":[[[2,1]],[[1,1]]]},
+                    {"buffer":"C","element_bytes":4,"write":true,"dims":[[[0,1]],[[1,1]]]}]}]}"#;
+    let task = Task::from_json(task).unwrap();
+    let trace = format!("{HEAD}sch.reorder(l1, l3, l2)\nsch.vectorize(loop=l2)\n");
+    let graph = ScheduleGraph::new(&task, &trace, ScheduleWords::builtin().unwrap()).unwrap();
+    // C stays for all of k. A value of A and 8 + 4 of B are loaded, two multiply-adds; 12 lanes are put together and taken apart.
+    let memory = 1.0 + 2.0 + 2.0 * 2.0 / 64.0;
+    let body = memory + 2.0 + 2.0 * 12.0 + 1.0;
+    check(
+        nodes(&graph, "Block reduction")[0],
+        &[
+            ("log2 bodies that results stay in registers for", 6.0),
+            ("log2 instructions of it that touch memory", f64::log2(memory)),
+            ("log2 instructions of the unrolled body", f64::log2(body)),
+            ("share of the body that takes vectors apart", 24.0 / body),
+        ],
+    );
+}

@@ -59,7 +59,7 @@ impl UpdateOptions {
 impl Default for UpdateOptions {
     fn default() -> Self {
         let trained = FitOptions {
-            epochs: 8,
+            epochs: 16,
             candidates_per_step: 32,
             learning_rate: 2e-3,
             warmup: 0.1,
@@ -363,7 +363,7 @@ mod tests {
         let options = UpdateOptions::default();
         let epochs = |candidates: &[usize]| options.of(true, candidates.iter().copied()).epochs;
         // 32 candidates are a step; 100 are four, of two tasks eight.
-        assert_eq!((epochs(&[32]), epochs(&[64]), epochs(&[100, 100])), (40, 20, 8));
+        assert_eq!((epochs(&[32]), epochs(&[64]), epochs(&[100, 100])), (40, 20, 16));
         assert_eq!(options.of(false, [32].into_iter()).learning_rate, options.untrained.learning_rate);
     }
 }

@@ -1,0 +1,353 @@
+//! What a block's innermost code costs on a machine with vector registers: a count of instructions and a rough number of cycles.
+//!
+//! The body is what is unrolled to straight code. Values that it uses more than once are loaded once; what a reduction writes stays in
+//! registers for as long as the loops around the body are reductions. A vectorised loop is one instruction a register where it runs
+//! along the rows of a buffer, and one a lane where it does not.
+//!
+//! **Invariant:** an estimate is a number for a model to learn from, no prediction: its constants are round and the same for all machines.
+
+use crate::levels::{Levels, unrolled};
+use crate::nest::{BlockId, LoopId, Mark, Program, State, extent_of};
+use crate::numbers::CAPACITIES;
+use crate::task::Access;
+
+// Round numbers, the best of a few that were tried on the tasks that models are trained on.
+
+/// Cycles from one multiply-add to the next of the same accumulator.
+const LATENCY: f64 = 8.0;
+
+/// Instructions a cycle, and how many of them may touch memory and multiply.
+const INSTRUCTIONS: f64 = 4.0;
+const MEMORY: f64 = 1.5;
+const MULTIPLY: f64 = 2.0;
+
+/// What a register that does not fit costs each time its value changes, as instructions that touch memory.
+const SPILL: f64 = 4.0;
+
+/// Instructions that take a lane out of a vector and put it back.
+const LANE: f64 = 2.0;
+
+/// Instructions that are under way at once: so far ahead bodies begin that do not wait for each other.
+const AHEAD: f64 = 160.0;
+
+/// Instructions up to which LLVM makes straight code of a loop by itself, as it counts them: so many for a copy of a statement, and
+/// so many for each register of its vectors.
+const COMPILER_UNROLLS: f64 = 300.0;
+const OF_COPY: f64 = 2.0;
+const OF_REGISTER: f64 = 6.0;
+
+/// Bytes a cycle beyond each of [`CAPACITIES`]; what goes through registers counts as instructions.
+const BYTES_A_CYCLE: [f64; 4] = [f64::INFINITY, 64.0, 32.0, 12.0];
+
+/// An estimate of one block. All counts are positive.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Estimate {
+    /// Instructions of the body, and those of them that touch memory.
+    pub body: f64,
+    pub memory: f64,
+    /// Registers that the body's results take, over those that there are.
+    pub pressure: f64,
+    /// Bodies between two loads of the results.
+    pub held: f64,
+    /// Share of the accesses that the vectorised loop does lane by lane.
+    pub lane_by_lane: f64,
+    /// Share of the body that takes vectors apart into lanes and puts them together.
+    pub taken_apart: f64,
+    /// Instructions by iteration of the statement.
+    pub by_iteration: f64,
+    /// Cycles of the whole block.
+    pub cycles: f64,
+}
+
+/// How the vectorised loop moves along a buffer.
+#[derive(Clone, Copy, PartialEq)]
+enum Along {
+    Row,
+    Nothing,
+    Lanes,
+}
+
+/// A block with the body that is unrolled to straight code, by TVM or by LLVM.
+struct Body<'a> {
+    program: &'a Program,
+    id: BlockId,
+    levels: &'a Levels,
+    /// The level of the body.
+    from: usize,
+    /// Iterations of the vectorised loop by axis, innermost first; none without such a loop. `lanes` is their product.
+    vector: Vec<(usize, f64)>,
+    lanes: f64,
+    /// Floats in a register.
+    register: f64,
+}
+
+impl Estimate {
+    /// `None` where the nest is not known or the block has no accesses.
+    pub fn new(program: &Program, id: BlockId, levels: &Levels) -> Option<Estimate> {
+        let state = &program.blocks[id];
+        let total = levels.trips[0]?;
+        if state.block.accesses.is_empty() {
+            return None;
+        }
+        let body = Body::new(program, id, levels);
+        let inside = levels.trips[body.from]?;
+        let (loads, stores, lane_by_lane) = body.touches()?;
+        let vectors = (body.lanes / body.register).ceil();
+        let work = inside / body.lanes * vectors * (state.block.flops / 2.0).ceil();
+        let reduces = state.role == "reduction";
+        let held = if reduces { body.held() } else { 1.0 };
+        let results = body.results(body.from)?;
+        let live = body.live(held, results)?;
+        // Of registers of 32 bytes there are 16 on the machines that have them, of others 32.
+        let registers = if program.vector_bytes == 32 { 16.0 } else { 32.0 };
+        let mut memory = loads + stores / held;
+        if reduces {
+            memory += stores / held;
+            // What does not fit beside a row of what is read is stored and loaded again, each time it changes.
+            let fits = (registers - 2.0 - vectors.min(registers / 4.0)).max(1.0);
+            if live > fits && work > 0.0 {
+                memory += SPILL * (live - fits) / live * results * (work / results).clamp(1.0, 64.0);
+            }
+        }
+        let (taken_apart, branches) = body.lanes_and_branches(held, inside, stores);
+        let count = memory + work + taken_apart + branches + 1.0;
+        let chain = if reduces && results > 0.0 { LATENCY * work / results } else { 0.0 };
+        let chain = chain / (1.0 + AHEAD / (count * held));
+        let straight = (count / INSTRUCTIONS).max(memory / MEMORY).max(work / MULTIPLY).max(chain) + 0.5;
+        let by_compiler = body.by_compiler();
+        let mut cycles = straight * by_compiler * total / inside;
+        for (capacity, rate) in CAPACITIES.into_iter().zip(BYTES_A_CYCLE) {
+            // What the whole program touches and keeps from run to run is not loaded again.
+            let beyond = (program.bytes / capacity).min(1.0).powi(2);
+            cycles += beyond * levels.traffic(capacity)? / rate;
+        }
+        Some(Estimate {
+            body: count,
+            memory,
+            pressure: live.max(1.0) / registers,
+            held,
+            lane_by_lane,
+            taken_apart: taken_apart / count,
+            by_iteration: by_compiler * count / inside,
+            cycles,
+        })
+    }
+}
+
+impl<'a> Body<'a> {
+    fn new(program: &'a Program, id: BlockId, levels: &'a Levels) -> Self {
+        let from = straight_from(program, &program.blocks[id].nest);
+        let place = levels.innermost(program, id, |l| program.loops[l].mark == Mark::Vectorized);
+        let vector = place.filter(|&p| p >= from).map(|p| takes(program, id, levels, p)).unwrap_or_default();
+        let lanes = vector.iter().map(|v| v.1).product();
+        Body { program, id, levels, from, vector, lanes, register: (program.vector_bytes / 4).max(1) as f64 }
+    }
+
+    fn state(&self) -> &'a State {
+        &self.program.blocks[self.id]
+    }
+
+    /// Executions of the vectorised statement by axis at a level.
+    fn outer(&self, level: usize) -> Option<Vec<f64>> {
+        let mut outer = self.levels.tiles[level].clone()?;
+        for &(axis, take) in &self.vector {
+            outer[axis] = (outer[axis] / take).max(1.0);
+        }
+        Some(outer)
+    }
+
+    fn registers(&self, access: &Access) -> f64 {
+        (self.program.vector_bytes / access.element_bytes.max(1)).max(1) as f64
+    }
+
+    /// Loads and stores of the body, and the share of the accesses that go lane by lane.
+    fn touches(&self) -> Option<(f64, f64, f64)> {
+        let outer = self.outer(self.from)?;
+        let (mut loads, mut stores, mut apart) = (0.0, 0.0, 0.0);
+        let accesses = &self.state().block.accesses;
+        for access in accesses {
+            let along = along(&self.vector, &strides(self.program, self.id, access, self.levels));
+            let one = match along {
+                Along::Nothing => 1.0,
+                Along::Row => pieces(self.lanes, self.registers(access), self.program.vector_bytes),
+                Along::Lanes => 2.0 * self.lanes,
+            };
+            apart += f64::from(u8::from(along == Along::Lanes));
+            let times: f64 = access.dims.iter().map(|dim| distinct(dim, &outer)).product();
+            *(if access.write { &mut stores } else { &mut loads }) += times * one;
+        }
+        Some((loads, stores, apart / accesses.len() as f64))
+    }
+
+    /// Registers that what is written at a level takes.
+    fn results(&self, level: usize) -> Option<f64> {
+        let outer = self.outer(level)?;
+        let writes = self.state().block.accesses.iter().filter(|a| a.write);
+        let each = writes.map(|access| {
+            let moves = access.dims.iter().flatten().any(|d| self.vector.iter().any(|v| v.0 == d.0));
+            let times: f64 = access.dims.iter().map(|dim| distinct(dim, &outer)).product();
+            times * if moves { (self.lanes / self.registers(access)).ceil() } else { 1.0 }
+        });
+        Some(each.sum())
+    }
+
+    /// Bodies that follow each other with the same results.
+    fn held(&self) -> f64 {
+        let outwards = self.state().nest[..self.from].iter().rev().map(|&l| (l, self.program.loops[l].extent));
+        let run = outwards.take_while(|&(l, extent)| {
+            extent == Some(1.0) || (extent.is_some() && self.program.kind(l) == "reduction")
+        });
+        run.filter_map(|(_, extent)| extent).product()
+    }
+
+    /// Registers that results take at the same time: those that are finished one after the other need none beside each other.
+    fn live(&self, held: f64, results: f64) -> Option<f64> {
+        if held > 1.0 {
+            return Some(results);
+        }
+        let nest = &self.state().nest;
+        let reduces =
+            |&p: &usize| self.program.loops[nest[p]].extent != Some(1.0) && self.program.kind(nest[p]) != "spatial";
+        (self.from..nest.len()).find(reduces).map_or(Some(1.0), |place| self.results(place))
+    }
+
+    /// Instructions of the body that take vectors apart, and those of branches.
+    fn lanes_and_branches(&self, held: f64, inside: f64, stores: f64) -> (f64, f64) {
+        let state = self.state();
+        let copies = inside / self.lanes;
+        // From one piece of straight code to the next, LLVM carries vectors as lanes unless their number is a power of two.
+        let odd = self.lanes.log2().fract() != 0.0;
+        let by_lane = self.vector.iter().any(|v| state.conditional.contains(&v.0));
+        // A condition is a branch, of each lane where it depends on the lane.
+        let (apart, branches) = match state.conditional.is_empty() {
+            false if by_lane => (copies, 2.0 * copies * self.lanes),
+            false => (if odd { copies } else { 0.0 }, 3.0 * copies),
+            true if held > 1.0 && odd => (stores / pieces(self.lanes, self.register, self.program.vector_bytes), 0.0),
+            true => (0.0, 0.0),
+        };
+        (LANE * self.lanes * apart, branches)
+    }
+
+    /// Share of the iterations that is left where LLVM vectorises the loop around a body without vectors: no other loop may be inside, and
+    /// all accesses move along rows or not at all.
+    fn by_compiler(&self) -> f64 {
+        let (program, state) = (self.program, self.state());
+        let mut outwards = (0..self.from).rev();
+        let place = outwards.find(|&p| program.loops[state.nest[p]].extent != Some(1.0));
+        let Some(place) = place.filter(|_| self.lanes == 1.0) else { return 1.0 };
+        let l = state.nest[place];
+        let branches = !state.conditional.is_empty() && self.levels.trips[self.from].is_none_or(|copies| copies > 8.0);
+        let serial = matches!(program.loops[l].mark, Mark::Serial | Mark::Parallel);
+        if branches || !serial || program.kind(l) != "spatial" || !innermost(program, l) {
+            return 1.0;
+        }
+        let mut moved = takes(program, self.id, self.levels, place);
+        moved.truncate(1);
+        let [(_, take)] = moved[..] else { return 1.0 };
+        let fits = |access: &Access| match along(&moved, &strides(program, self.id, access, self.levels)) {
+            Along::Row => true,
+            Along::Nothing => !access.write,
+            Along::Lanes => false,
+        };
+        if !state.block.accesses.iter().all(fits) {
+            return 1.0;
+        }
+        ((take / self.register).floor() + take % self.register) / take
+    }
+}
+
+/// The level from which on a nest is straight code.
+fn straight_from(program: &Program, nest: &[LoopId]) -> usize {
+    let vectors = nest.iter().map(|&l| &program.loops[l]).filter(|l| l.mark == Mark::Vectorized);
+    let lanes: f64 = vectors.filter_map(|l| l.extent).product();
+    let registers = (lanes / (program.vector_bytes / 4).max(1) as f64).ceil();
+    unrolled(program, nest, COMPILER_UNROLLS / (OF_COPY + OF_REGISTER * registers)).0
+}
+
+/// Whether all that is inside of a loop is straight code without vectors; those of what is copied under a condition come apart.
+fn innermost(program: &Program, l: LoopId) -> bool {
+    let one = |m: LoopId| program.loops[m].extent == Some(1.0);
+    program.blocks.iter().filter(|b| !b.inlined).all(|b| {
+        let Some(place) = b.nest.iter().position(|&m| m == l) else { return true };
+        let inner = &b.nest[place + 1..];
+        let from = straight_from(program, &b.nest);
+        let straight = from <= place + 1 + inner.iter().take_while(|&&m| one(m)).count();
+        let scalar = inner.iter().all(|&m| program.loops[m].mark != Mark::Vectorized || one(m));
+        straight && (scalar || !b.conditional.is_empty())
+    })
+}
+
+/// Iterations of the loop at a place by own axis, innermost first, without those of one.
+fn takes(program: &Program, id: BlockId, levels: &Levels, place: usize) -> Vec<(usize, f64)> {
+    let state = &program.blocks[id];
+    let l = &program.loops[state.nest[place]];
+    let (Some(mut left), Some(tile)) = (l.extent, &levels.tiles[place + 1]) else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    let axes = program.own_axes(id, l);
+    for (k, &a) in axes.iter().enumerate().rev() {
+        let room = (state.block.axes[a].extent as f64 / tile[a]).max(1.0);
+        let take = if k == 0 { left } else { left.min(room) };
+        left = (left / take).max(1.0);
+        if take > 1.0 {
+            out.push((a, take));
+        }
+    }
+    out
+}
+
+/// Elements that one step along each axis moves the access by. A buffer that only lives inside common loops has no more rows than are
+/// needed there.
+fn strides(program: &Program, id: BlockId, access: &Access, levels: &Levels) -> Vec<f64> {
+    let state = &program.blocks[id];
+    let mut depth = None;
+    for (o, other) in program.blocks.iter().enumerate() {
+        if o == id || other.inlined || !other.block.accesses.iter().any(|a| a.buffer == access.buffer) {
+            continue;
+        }
+        let common = state.nest.iter().zip(&other.nest).take_while(|(a, b)| a == b).count();
+        depth = Some(depth.map_or(common, |d: usize| d.min(common)));
+    }
+    let full: Vec<f64> = state.block.axes.iter().map(|a| a.extent as f64).collect();
+    let alive = depth.and_then(|d| levels.tiles.get(d)?.clone()).unwrap_or(full);
+    let mut out = vec![0.0; state.block.axes.len()];
+    let mut row = 1.0;
+    for dim in access.dims.iter().rev() {
+        for &(axis, step) in dim {
+            out[axis] += step.unsigned_abs() as f64 * row;
+        }
+        row *= extent_of(dim, &alive);
+    }
+    out
+}
+
+fn along(vector: &[(usize, f64)], strides: &[f64]) -> Along {
+    if vector.iter().all(|&(axis, _)| strides[axis] == 0.0) {
+        return Along::Nothing;
+    }
+    let mut run = 1.0;
+    for &(axis, take) in vector {
+        if strides[axis] != run {
+            return Along::Lanes;
+        }
+        run *= take;
+    }
+    Along::Row
+}
+
+/// Loads of so many lanes in a row: whole registers, and powers of two of the rest.
+fn pieces(lanes: f64, register: f64, vector_bytes: u64) -> f64 {
+    // Registers of 64 bytes come with masks.
+    if vector_bytes >= 64 {
+        return (lanes / register).ceil();
+    }
+    let rest = lanes % register;
+    (lanes / register).floor() + f64::from((rest as u64).count_ones())
+}
+
+/// Positions along a dimension that a tile has.
+fn distinct(dim: &[(usize, i64)], tile: &[f64]) -> f64 {
+    let all: f64 = dim.iter().map(|&(a, _)| tile[a]).product();
+    all.min(extent_of(dim, tile))
+}
