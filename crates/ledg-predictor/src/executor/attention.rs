@@ -4,6 +4,9 @@
 //! With `FC([x ; mean of fathers]) = U x + mean over fathers of (V x)`, the dynamic weights need two small projections of
 //! each row, which stand beside its queries, keys and values.
 
+// As in `linear`: what takes the address of vectors keeps them out of registers, and iterators may.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::levels::MAX_MASKS;
@@ -193,6 +196,9 @@ impl Row<'_> {
         for h in 0..heads {
             for i in 0..dh {
                 query[h * wide + i] = own[h * dh + i] * scale;
+            }
+            for i in dh..wide {
+                query[h * wide + i] = 0.0;
             }
         }
         dots.resize(self.distinct.len() * heads, 0.0);

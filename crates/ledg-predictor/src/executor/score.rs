@@ -97,8 +97,8 @@ impl WithSimd for Sums<'_> {
         for row in self.rows.chunks_exact(self.weights.len()) {
             let row = S::as_simd_f32s(row).0;
             let mut sum = simd.splat_f32s(0.0);
-            for i in 0..weights.len().min(row.len()) {
-                sum = simd.mul_add_e_f32s(weights[i], silu(simd, row[i]), sum);
+            for (&weight, &x) in weights.iter().zip(row) {
+                sum = simd.mul_add_e_f32s(weight, silu(simd, x), sum);
             }
             self.sums.push(simd.reduce_sum_f32s(sum) + self.bias);
         }

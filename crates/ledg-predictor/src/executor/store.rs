@@ -28,7 +28,7 @@ pub struct Store {
 pub(crate) struct Level {
     rows: HashMap<u64, u32, BuildHasherDefault<Same>>,
     pub colours: Vec<u64>,
-    /// (rows, width of a row)
+    /// (rows, width of a row); after the last layer, a scorer's are gone once they are summed.
     pub x: Vec<f32>,
     /// (rows, width of the projections); empty after the last layer.
     pub projected: Vec<f32>,
