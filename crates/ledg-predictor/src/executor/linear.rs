@@ -3,7 +3,7 @@
 //! **Invariant:** a row's sum runs over its inputs in ascending order whatever rows are beside it.
 
 // As in `readout`: loops over constant bounds are unrolled into registers.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy)]
 
 use pulp::{Arch, Simd, WithSimd};
 
