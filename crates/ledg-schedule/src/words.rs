@@ -158,11 +158,29 @@ impl ScheduleWords {
 
 /// Fills the fields of a sentence; one that is empty takes its space with it.
 pub(crate) fn fill(sentence: &str, fields: &[(&str, &str)]) -> String {
-    let mut text = sentence.to_owned();
-    for (name, value) in fields {
-        text = text.replace(&format!("{{{name}}}"), value);
+    let (mut text, mut gap) = (String::with_capacity(64), false);
+    let mut put = |part: &str| {
+        for c in part.chars() {
+            if c.is_whitespace() {
+                gap = true;
+                continue;
+            }
+            if gap && !text.is_empty() {
+                text.push(' ');
+            }
+            gap = false;
+            text.push(c);
+        }
+    };
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        put(before);
+        put(fields.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value));
+        rest = after;
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    put(rest);
+    text
 }
 
 /// `T_softmax_exp_1` as `T softmax exp`: words without the numbers that tell copies apart.

@@ -25,6 +25,12 @@ use crate::model::MAX_BUNDLE_BYTES;
 /// Vectors of sentences.
 type Vectors = HashMap<String, Arc<[f32]>>;
 
+/// Candidates that are worked on together.
+const CHUNK: usize = 32;
+
+/// Rows after which what candidates share is worked out once more: so many stay in the processor's caches.
+const ROWS: usize = 4096;
+
 /// A model that ranks schedules. Immutable; any number of threads may use it at once.
 pub struct ScheduleModel {
     header: ScheduleHeader,
@@ -222,15 +228,21 @@ impl ScheduleModel {
             return Err(crate::CostModelError::Untrained);
         }
         task.check()?;
-        let graphs: Vec<_> = traces.iter().map(|t| ScheduleGraph::new(task, t, self.words)).collect();
-        let vectors = embed(&self.encoder, &self.table, graphs.iter().flatten())?;
-        let mut store = Store::default();
-        let score = |graph: std::result::Result<ScheduleGraph, _>| -> Result<f64> {
-            let graph: ScheduleGraph = graph?;
-            let input = graph_input(&graph, &vectors, &self.header.numbers);
-            Ok(self.executor.score(&input.nodes, &input.relations, &mut store)?)
-        };
-        Ok(graphs.into_iter().map(score).collect())
+        let (mut vectors, mut store) = (Vectors::default(), Store::default());
+        let mut out = Vec::with_capacity(traces.len());
+        // A few at a time: what is made of them is gone before it leaves the processor's caches.
+        for traces in traces.chunks(CHUNK) {
+            if store.n_rows() > ROWS {
+                store.clear();
+            }
+            let graphs: Vec<_> = traces.iter().map(|t| ScheduleGraph::new(task, t, self.words)).collect();
+            embed(&self.encoder, &self.table, graphs.iter().flatten(), &mut vectors)?;
+            out.extend(graphs.into_iter().map(|graph| -> Result<f64> {
+                let input = graph_input(&graph?, &vectors, &self.header.numbers);
+                Ok(self.executor.score(&input.nodes, &input.relations, &mut store)?)
+            }));
+        }
+        Ok(out)
     }
 
     /// A candidate as a graph, for those who want to look at it.
@@ -271,21 +283,28 @@ impl ScheduleModel {
     }
 }
 
+/// Adds the vectors of the graphs' sentences to those that there are.
 fn embed<'a>(
     encoder: &Encoder,
     table: &SentenceTable,
     graphs: impl Iterator<Item = &'a ScheduleGraph>,
-) -> Result<Vectors> {
-    let mut sentences: BTreeSet<&str> = BTreeSet::new();
-    for graph in graphs {
-        sentences.extend(graph.nodes.iter().map(|n| n.sentence.as_str()));
+    vectors: &mut Vectors,
+) -> Result<()> {
+    let mut unknown: BTreeSet<&str> = BTreeSet::new();
+    for node in graphs.flat_map(|graph| &graph.nodes) {
+        let sentence = node.sentence.as_str();
+        if vectors.contains_key(sentence) {
+            continue;
+        }
+        match table.get(sentence) {
+            Some(vector) => _ = vectors.insert(sentence.to_owned(), Arc::clone(vector)),
+            None => _ = unknown.insert(sentence),
+        }
     }
-    let (known, unknown): (Vec<&str>, Vec<&str>) = sentences.into_iter().partition(|s| table.get(s).is_some());
-    let mut vectors = Vectors::new();
-    vectors.extend(known.into_iter().filter_map(|s| Some((s.to_owned(), Arc::clone(table.get(s)?)))));
+    let unknown: Vec<&str> = unknown.into_iter().collect();
     let new = encoder.embed(&unknown)?;
     vectors.extend(unknown.into_iter().map(str::to_owned).zip(new));
-    Ok(vectors)
+    Ok(())
 }
 
 fn graph_input(graph: &ScheduleGraph, vectors: &Vectors, numbers: &Standardizer) -> GraphInput {
@@ -323,7 +342,8 @@ impl Prepared {
         };
         let tasks = records.tasks().map(replay).collect::<Result<Vec<_>>>()?;
         let graphs = || tasks.iter().flat_map(|(_, graphs)| graphs.iter().map(|(g, _)| g));
-        let vectors = embed(&encoder, table, graphs())?;
+        let mut vectors = Vectors::default();
+        embed(&encoder, table, graphs(), &mut vectors)?;
         // A task counts once, however many candidates of it were measured.
         let rows = tasks.iter().flat_map(|(_, graphs)| {
             let weight = 1.0 / graphs.iter().map(|(g, _)| g.nodes.len()).sum::<usize>().max(1) as f64;

@@ -3,7 +3,7 @@
 //! **Invariant:** a row's sum runs over its inputs in ascending order whatever rows are beside it.
 
 // As in `readout`: loops over constant bounds are unrolled into registers.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy)]
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -133,8 +133,11 @@ impl Apply<'_> {
         }
         let bias = S::as_simd_f32s(&self.layer.bias[p * PANEL..][..PANEL]).0;
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        for sums in &mut sums {
-            sums.copy_from_slice(&bias[..V]);
+        // By index: sums whose address an iterator takes are stored in each round.
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = bias[v];
+            }
         }
         // Of one length, so that the compiler need not check what it reads.
         let panel = &panel.as_chunks::<PANEL>().0[..d_in];
@@ -147,14 +150,14 @@ impl Apply<'_> {
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
+        for r in 0..R {
             let at = (row + r) * self.yb.stride + self.yb.offset + p * PANEL;
-            let y = S::as_mut_simd_f32s(&mut self.y[at..at + PANEL]).0;
-            for (y, sum) in y.iter_mut().zip(sums) {
-                *y = match self.then {
-                    Then::Set => sum,
-                    Then::Silu => silu(simd, sum),
-                    Then::Add => simd.add_f32s(*y, sum),
+            let y = &mut S::as_mut_simd_f32s(&mut self.y[at..at + PANEL]).0[..V];
+            for v in 0..V {
+                y[v] = match self.then {
+                    Then::Set => sums[r][v],
+                    Then::Silu => silu(simd, sums[r][v]),
+                    Then::Add => simd.add_f32s(y[v], sums[r][v]),
                 };
             }
         }

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 
 use candle_nn::VarBuilder;
 use ledg_graph::Relations;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
+use super::simd::{padded, silu};
 use super::store::Store;
 use super::trunk::Trunk;
 use super::{weights, width};
@@ -19,8 +20,10 @@ use crate::score::{NODES, ScoreConfig};
 pub struct ScoreExecutor {
     arch: Arch,
     trunk: Trunk,
-    /// By member: weights of the hidden units, and the bias.
-    heads: Vec<(Vec<f32>, f32)>,
+    /// Weights of the hidden units, (members, padded d_score), zeros in the padding; and the biases' sum.
+    weights: Vec<f32>,
+    bias: f32,
+    members: usize,
     config: ScoreConfig,
 }
 
@@ -39,14 +42,19 @@ impl ScoreExecutor {
         if members.is_empty() {
             return Err(PredictorError::Config { field: "members", why: "are none".into() });
         }
-        let head = |vb: &VarBuilder| -> Result<(Vec<f32>, f32)> {
+        let (mut head, mut bias) = (Vec::new(), 0.0);
+        for vb in members {
             let mut dense = weights::dense(config.d_score, 1, vb.pp("readout.score"))?;
-            Ok((dense.weight.swap_remove(0), dense.bias[0]))
-        };
+            head.append(&mut dense.weight[0]);
+            head.resize(head.len().next_multiple_of(padded(config.d_score)), 0.0);
+            bias += dense.bias[0];
+        }
         Ok(ScoreExecutor {
             arch: Arch::new(),
             trunk: Trunk::load(&trunk, members)?,
-            heads: members.iter().map(head).collect::<Result<_>>()?,
+            weights: head,
+            bias,
+            members: members.len(),
             config: config.clone(),
         })
     }
@@ -63,17 +71,36 @@ impl ScoreExecutor {
             width("a node's numbers", node.features.len(), self.config.n_features)?;
         }
         self.trunk.run(self.arch, nodes, relations, store, None)?;
-        let (width, members) = (self.trunk.head_width(), self.heads.len());
-        let own = width / members;
-        let mut total = 0.0f64;
-        for &row in &store.scratch.rows {
-            let x = &store.heads.x[row as usize * width..][..width];
-            for ((weights, bias), x) in self.heads.iter().zip(x.chunks_exact(own)) {
-                let silu = |x: f32| x / (1.0 + (-x).exp());
-                let sum: f32 = weights.iter().zip(x).map(|(w, &x)| w * silu(x)).sum();
-                total += f64::from(sum + bias);
+        // Of hidden units no more than their sum is wanted.
+        let Store { heads, sums, scratch, .. } = store;
+        self.arch.dispatch(Sums { rows: &heads.x, weights: &self.weights, bias: self.bias, sums });
+        heads.x.clear();
+        let total: f64 = scratch.rows.iter().map(|&row| f64::from(sums[row as usize])).sum();
+        Ok(total / NODES / self.members as f64)
+    }
+}
+
+/// Appends each row's sum over members.
+struct Sums<'a> {
+    rows: &'a [f32],
+    weights: &'a [f32],
+    bias: f32,
+    sums: &'a mut Vec<f32>,
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let weights = S::as_simd_f32s(self.weights).0;
+        for row in self.rows.chunks_exact(self.weights.len()) {
+            let row = S::as_simd_f32s(row).0;
+            let mut sum = simd.splat_f32s(0.0);
+            for (&weight, &x) in weights.iter().zip(row) {
+                sum = simd.mul_add_e_f32s(weight, silu(simd, x), sum);
             }
+            self.sums.push(simd.reduce_sum_f32s(sum) + self.bias);
         }
-        Ok(total / NODES / members as f64)
     }
 }

@@ -52,34 +52,6 @@ pub(crate) fn capped<S: Simd>(simd: S, x: S::f32s, cap: f32) -> S::f32s {
     simd.mul_f32s(simd.splat_f32s(cap), simd.sub_f32s(one, share))
 }
 
-/// Σ a·b.
-#[inline(always)]
-pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_tail), (b, b_tail)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
-    let mut sum = simd.splat_f32s(0.0);
-    for (&a, &b) in a.iter().zip(b) {
-        sum = simd.mul_add_e_f32s(a, b, sum);
-    }
-    let mut sum = simd.reduce_sum_f32s(sum);
-    for (a, b) in a_tail.iter().zip(b_tail) {
-        sum += a * b;
-    }
-    sum
-}
-
-/// y += w · x.
-#[inline(always)]
-pub(crate) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], x: &[f32], w: f32) {
-    let ((x, x_tail), (y, y_tail)) = (S::as_simd_f32s(x), S::as_mut_simd_f32s(y));
-    let weight = simd.splat_f32s(w);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = simd.mul_add_e_f32s(weight, x, *y);
-    }
-    for (y, x) in y_tail.iter_mut().zip(x_tail) {
-        *y += w * x;
-    }
-}
-
 /// e^x of every element in place; the length must be a multiple of [`PANEL`], so that no element is treated as a rest.
 #[inline(always)]
 pub(crate) fn exp_all<S: Simd>(simd: S, values: &mut [f32]) {

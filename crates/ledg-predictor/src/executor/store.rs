@@ -16,6 +16,8 @@ pub struct Store {
     pub(crate) levels: Vec<Level>,
     /// After the last layer: the node's part of the readout.
     pub(crate) heads: Level,
+    /// By row of `heads`, its part of a score; a scorer keeps nothing else of it.
+    pub(crate) sums: Vec<f32>,
     pub(crate) scratch: Scratch,
     /// How often the rows were forgotten.
     generation: u64,
@@ -26,7 +28,7 @@ pub struct Store {
 pub(crate) struct Level {
     rows: HashMap<u64, u32, BuildHasherDefault<Same>>,
     pub colours: Vec<u64>,
-    /// (rows, width of a row)
+    /// (rows, width of a row); after the last layer, a scorer's are gone once they are summed.
     pub x: Vec<f32>,
     /// (rows, width of the projections); empty after the last layer.
     pub projected: Vec<f32>,
@@ -65,6 +67,7 @@ impl Store {
     /// Forgets all rows, and keeps their memory.
     pub fn clear(&mut self) {
         self.levels.iter_mut().chain([&mut self.heads]).for_each(Level::clear);
+        self.sums.clear();
         self.generation += 1;
     }
 

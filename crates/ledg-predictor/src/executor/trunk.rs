@@ -337,7 +337,7 @@ fn lists(masks: &impl Wiring, below: &Level, scratch: &mut Scratch) {
         let node = node as usize;
         let own = rows[node];
         let of = |row: u32| (below.colours[row as usize], row);
-        attention.own.push(own);
+        attention.begin(own);
         if masks.global() {
             // Every node, the node itself among them.
             edges.clear();
@@ -354,7 +354,7 @@ fn lists(masks: &impl Wiring, below: &Level, scratch: &mut Scratch) {
         edges.extend(masks.fathers(node).iter().map(|&j| of(rows[j as usize])));
         edges.sort_unstable();
         attention.fathers.extend(edges.iter().map(|e| e.1));
-        attention.father_ends.push(attention.fathers.len() as u32);
+        attention.end();
     }
 }
 
