@@ -13,7 +13,9 @@ fn model() -> Arc<CostModel> {
 
 fn platforms() -> Vec<(Platform, u64)> {
     let registry = HardwareRegistry::builtin();
-    [("rtx4090:amp", 32), ("rtx3090:amp/nhwc/eager/pt1.13", 8), ("t4:fp32", 1)].map(|(name, batch)| (registry.resolve(name).unwrap(), batch)).to_vec()
+    [("rtx4090:amp", 32), ("rtx3090:amp/nhwc/eager/pt1.13", 8), ("t4:fp32", 1)]
+        .map(|(name, batch)| (registry.resolve(name).unwrap(), batch))
+        .to_vec()
 }
 
 fn zoo(name: &str) -> Graph {

@@ -111,7 +111,10 @@ impl Magnitudes {
             Execution::Eager { channels_last, mixed, fused_attention } => {
                 let layout = usize::from(channels_last);
                 let scores = if mixed { t.scores_mixed } else { t.scores };
-                t.eager[layout] + also(mixed, t.eager_mixed[layout]) + also(!fused_attention, scores) + self.weight_elems
+                t.eager[layout]
+                    + also(mixed, t.eager_mixed[layout])
+                    + also(!fused_attention, scores)
+                    + self.weight_elems
             }
             Execution::Compiled { mixed } => t.compiled + also(mixed, t.compiled_mixed) + self.weight_elems,
         }

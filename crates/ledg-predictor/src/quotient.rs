@@ -65,7 +65,11 @@ impl QuotientGraph {
                 return Err(PredictorError::NotFinite { what: "a feature", node });
             }
             let m = &input.magnitudes;
-            if [m.flops, m.read_elems, m.write_elems, m.weight_elems].iter().chain(&m.traffic.numbers()).any(|x| !x.is_finite() || *x < 0.0) {
+            if [m.flops, m.read_elems, m.write_elems, m.weight_elems]
+                .iter()
+                .chain(&m.traffic.numbers())
+                .any(|x| !x.is_finite() || *x < 0.0)
+            {
                 return Err(PredictorError::NotFinite { what: "a magnitude", node });
             }
         }
@@ -136,7 +140,10 @@ fn node_colour(node: &NodeInput) -> u64 {
     node.sentence.iter().for_each(|x| x.to_bits().hash(&mut hasher));
     node.features.iter().for_each(|x| x.to_bits().hash(&mut hasher));
     let m = &node.magnitudes;
-    [m.flops, m.read_elems, m.write_elems, m.weight_elems].iter().chain(&m.traffic.numbers()).for_each(|x| x.to_bits().hash(&mut hasher));
+    [m.flops, m.read_elems, m.write_elems, m.weight_elems]
+        .iter()
+        .chain(&m.traffic.numbers())
+        .for_each(|x| x.to_bits().hash(&mut hasher));
     node.contraction.hash(&mut hasher);
     hasher.finish()
 }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::GraphBatch;
 use crate::block::Block;
-use crate::config::{Attention, HardwareInputs, Movement, PredictorConfig, Rates, Readout, ScoreHead, Settings, is_default};
+use crate::config::{
+    Attention, HardwareInputs, Movement, PredictorConfig, Rates, Readout, ScoreHead, Settings, is_default,
+};
 use crate::embedding::NodeEmbedding;
 use crate::error::{PredictorError, Result};
 use crate::layers::{Linear, Mode, linear};

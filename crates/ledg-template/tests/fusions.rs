@@ -495,5 +495,8 @@ fn probabilities_that_are_read_elsewhere_keep_attention_apart() {
     let s = net.op("Mul", none(), &[s, eighth], &[1, 3, 5, 7]);
     let p = net.op("Softmax", int("axis", 1), &[s], &[1, 3, 5, 7]);
     let y = net.op("MatMul", none(), &[p, v], &[1, 3, 5, 6]);
-    assert_eq!(sentences(&net.finish(&[y])), ["Attn MatMul", "Elem Mul scalar", "Norm Softmax axis channel", "Attn MatMul"]);
+    assert_eq!(
+        sentences(&net.finish(&[y])),
+        ["Attn MatMul", "Elem Mul scalar", "Norm Softmax axis channel", "Attn MatMul"]
+    );
 }

@@ -73,7 +73,12 @@ pub fn load_data(experiment: &Experiment) -> Result<Dataset> {
     let mut data = data::load(&experiment.data, &Describer::builtin()?, &registry)?;
     for entry in &mut data.platforms {
         let platform = registry.resolve(&entry.platform.name)?;
-        entry.platform = RawPlatform::seen_with(&platform, experiment.model.rates, experiment.model.settings, experiment.model.movement)?;
+        entry.platform = RawPlatform::seen_with(
+            &platform,
+            experiment.model.rates,
+            experiment.model.settings,
+            experiment.model.movement,
+        )?;
     }
     Ok(data)
 }

@@ -322,7 +322,11 @@ fn check<N: Borrow<NodeInput>>(nodes: &[N]) -> Result<()> {
             return Err(PredictorError::NotFinite { what: "a feature", node });
         }
         let m = &input.magnitudes;
-        if [m.flops, m.read_elems, m.write_elems, m.weight_elems].iter().chain(&m.traffic.numbers()).any(|x| !x.is_finite() || *x < 0.0) {
+        if [m.flops, m.read_elems, m.write_elems, m.weight_elems]
+            .iter()
+            .chain(&m.traffic.numbers())
+            .any(|x| !x.is_finite() || *x < 0.0)
+        {
             return Err(PredictorError::NotFinite { what: "a magnitude", node });
         }
     }

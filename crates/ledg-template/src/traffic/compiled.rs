@@ -47,7 +47,9 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
         at == NONE || library(steps.steps[at as usize].kind) || libraries > 0 || loops != 1
     };
     // A loop casts as it writes: what libraries alone read is narrow in memory.
-    let doubles = |v: u32| wide[v as usize] && (writer[v as usize] == NONE || by_loops[v as usize] > 0 || by_library[v as usize] == 0);
+    let doubles = |v: u32| {
+        wide[v as usize] && (writer[v as usize] == NONE || by_loops[v as usize] > 0 || by_library[v as usize] == 0)
+    };
     for (step, traffic) in steps.steps.iter().zip(traffic) {
         if names(step.kind) && !step.inputs.is_empty() {
             continue;

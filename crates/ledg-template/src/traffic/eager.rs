@@ -178,8 +178,8 @@ impl Run<'_> {
         }
         if let (Kind::Attention, [q, k, ..]) = (step.kind, &step.inputs[..]) {
             let positions = |v: u32| steps.shape(v).iter().rev().skip(1);
-            let scores = positions(*q).map(|&d| d as f64).product::<f64>()
-                * positions(*k).next().map_or(1.0, |&d| d as f64);
+            let scores =
+                positions(*q).map(|&d| d as f64).product::<f64>() * positions(*k).next().map_or(1.0, |&d| d as f64);
             traffic.scores += SCORE_PASSES * scores;
             traffic.scores_mixed += MIXED_SCORE_PASSES * scores;
         }
@@ -194,7 +194,9 @@ impl Run<'_> {
         let contiguous = || strides.is_contiguous(&shape);
         let copies = match kind {
             // Weights are channels last where images are given so, and take their input along.
-            Kind::Conv { .. } => !strides.is_channels_last(&shape) && (layout == 1 && shape.len() == 4 || !contiguous()),
+            Kind::Conv { .. } => {
+                !strides.is_channels_last(&shape) && (layout == 1 && shape.len() == 4 || !contiguous())
+            }
             Kind::Layer => {
                 let (rows, last) = (product(shape.iter().rev().skip(1)), shape.last().copied().unwrap_or(1));
                 shape.len() > 1 && strides.viewed(&shape, &[rows, last]).is_none()
@@ -216,7 +218,11 @@ impl Run<'_> {
         let steps = self.steps;
         let step = steps.steps[at];
         // The largest operand decides on the layout.
-        let like = step.inputs.iter().copied().reduce(|a, b| if self.steps.elements(b) > self.steps.elements(a) { b } else { a });
+        let like = step
+            .inputs
+            .iter()
+            .copied()
+            .reduce(|a, b| if self.steps.elements(b) > self.steps.elements(a) { b } else { a });
         let like = like.map_or(x, |v| self.state(v));
         let like_shape = |v: &u32| steps.shape(*v);
         let all_last = |run: &mut Self, layout: usize| {
