@@ -73,12 +73,7 @@ impl Strides {
         shape.len() == 4 && self.same(&Self::channels_last(shape), shape) && !self.is_contiguous(shape)
     }
 
-    /// Whether an axis is repeated.
-    pub fn repeats(&self, shape: &[u64]) -> bool {
-        (0..usize::from(self.rank)).any(|a| self.of[a] == 0 && shape[a] > 1)
-    }
-
-    /// Whether neighbours along one of the last two axes lie beside each other.
+    /// Whether neighbours along one of the last so many axes lie beside each other.
     pub fn has_unit(&self, last: usize, shape: &[u64]) -> bool {
         let rank = usize::from(self.rank);
         (rank.saturating_sub(last)..rank).any(|a| self.of[a] == 1 || shape[a] == 1) || rank == 0
