@@ -67,9 +67,9 @@ impl Base {
         };
         let (mut rows, mut inputs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut row_of = vec![NONE; ids.len()];
-        for row in 0..lowering.n_kept() {
+        for (row, &traffic) in moved.iter().enumerate() {
             let Some(mut described) = templates.describe_row(&lowering, row, &elems) else { continue };
-            described.magnitudes.traffic = moved[row];
+            described.magnitudes.traffic = traffic;
             inputs.push(sentences.input(model, &described)?);
             if !described.known {
                 unknown.push(row as u32);
