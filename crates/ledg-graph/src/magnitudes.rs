@@ -62,6 +62,11 @@ pub enum Execution {
 }
 
 impl Traffic {
+    /// The same activation elements whatever runs the node: where shapes are not known, nothing can be followed.
+    pub fn of_elements(elements: f64) -> Self {
+        Traffic { eager: [elements; 2], compiled: elements, ..Traffic::default() }
+    }
+
     fn scaled(&self, factor: f64) -> Self {
         self.with(&Traffic::default(), |own, _| own * factor)
     }

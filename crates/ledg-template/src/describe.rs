@@ -1,6 +1,6 @@
 //! What a lowered graph's nodes are: class, sentence, magnitudes, dimensions, features; and what a graph costs in sum.
 
-use ledg_graph::{Magnitudes, Node, OpType};
+use ledg_graph::{Magnitudes, Node, OpType, Traffic};
 
 use crate::dims::OpDims;
 use crate::extract::{DimsKind, NodeView};
@@ -39,6 +39,15 @@ pub struct NodeDescription {
     pub features: [f32; N_FEATURES],
 }
 
+impl NodeDescription {
+    /// With what frameworks move for the node, if its shapes are known.
+    fn with_traffic(mut self, traffic: Traffic) -> Self {
+        let m = &mut self.magnitudes;
+        m.traffic = if self.shape_known { traffic } else { Traffic::of_elements(m.read_elems + m.write_elems) };
+        self
+    }
+}
+
 impl TemplateSet {
     /// Describes the kept nodes of a lowered graph, in their order.
     pub fn describe(&self, lowered: &Lowered) -> Vec<NodeDescription> {
@@ -48,9 +57,7 @@ impl TemplateSet {
         let described = lowered.kept.iter().zip(&lowered.origins).zip(traffic).map(|((&id, origins), traffic)| {
             let node = lowered.graph.node(id);
             let context = Context { view: &view, fixed: &lowered.fixed, elems: &elems };
-            let mut described = self.describe_node(context, node, self.op_id(&node.op), origins.len() > 1);
-            described.magnitudes.traffic = traffic;
-            described
+            self.describe_node(context, node, self.op_id(&node.op), origins.len() > 1).with_traffic(traffic)
         });
         described.collect()
     }
@@ -59,12 +66,8 @@ impl TemplateSet {
     pub fn describe_view(&self, lowering: &Lowering<'_>) -> Vec<NodeDescription> {
         let elems = lowering.assumed_elements();
         let rows = (0..lowering.n_kept()).zip(lowering.traffic(self));
-        rows.filter_map(|(row, traffic)| {
-            let mut described = self.describe_row(lowering, row, &elems)?;
-            described.magnitudes.traffic = traffic;
-            Some(described)
-        })
-        .collect()
+        rows.filter_map(|(row, traffic)| Some(self.describe_row(lowering, row, &elems)?.with_traffic(traffic)))
+            .collect()
     }
 
     /// Describes one kept node, `elems` being [`Lowering::assumed_elements`]; `None` if there is no such row.

@@ -112,3 +112,21 @@ fn attention_without_a_kernel_passes_over_its_scores() {
     assert_eq!(moved(true, false) - moved(true, true), 10.0 * 32.0);
     assert_eq!(node.magnitudes.moved_in(Execution::AsStated), node.magnitudes.moved_elems());
 }
+
+#[test]
+fn without_shapes_everybody_moves_what_is_stated() {
+    let mut net = Net::new();
+    let x = net.input(&[1, 8]);
+    let out = net.ops("com.acme.Magic", none(), &[x], &[None])[0];
+    let y = net.ops("Relu", none(), &[out], &[None])[0];
+    for node in describe(&net.finish(&[y])) {
+        assert!(node.magnitudes.moved_elems() > 0.0);
+        for execution in [Execution::Compiled { mixed: true }, eager(true)] {
+            assert_eq!(node.magnitudes.moved_in(execution), node.magnitudes.moved_elems(), "{}", node.name);
+        }
+    }
+}
+
+fn eager(mixed: bool) -> Execution {
+    Execution::Eager { channels_last: false, mixed, fused_attention: true }
+}
