@@ -14,7 +14,7 @@ use super::config::AccuracyExperiment;
 use super::inputs::Inputs;
 use super::sample::sample;
 use super::tau::tau;
-use super::train::{self, Weights, standardised};
+use super::train::{self, Sample, Weights, standardised};
 use crate::data::accuracy::{CellDataset, load_cells};
 use crate::{files, run};
 
@@ -168,13 +168,8 @@ fn one(
         }
         graph_of.push(place);
     }
-    let learned: Vec<&QuotientGraph> = training.train.iter().map(|&i| &graphs[graph_of[i]]).collect();
-    let of_learned = |column: &[f64]| training.train.iter().map(|&i| column[i]).collect();
-    let columns: Vec<(f64, Vec<f64>)> = [(1.0, &data.accuracies)]
-        .into_iter()
-        .chain(data.also.iter().map(|(weight, column)| (*weight, column)))
-        .map(|(weight, column)| (weight, of_learned(column)))
-        .collect();
+    let learned: Vec<Sample> =
+        training.train.iter().map(|&i| Sample { graph: &graphs[graph_of[i]], accuracy: data.accuracies[i] }).collect();
     let mut scores: Vec<Vec<f64>> = Vec::new();
     let mut n_parameters = 0;
     for member in 0..settings.members {
@@ -184,7 +179,7 @@ fn one(
             candle_core::safetensors::load(&path, &Device::Cpu)?.into_iter().collect()
         } else {
             let own_seed = seed * MEMBER_SEEDS + member as u64;
-            let weights = train::train(&config, (&learned, &columns), settings, own_seed, &bar)?;
+            let weights = train::train(&config, &learned, settings, own_seed, &bar)?;
             files::write_tensors(&path, &weights, None)?;
             weights
         };

@@ -24,21 +24,27 @@ const RANKED_AT_ONCE: usize = 512;
 /// Weights by name.
 pub type Weights = BTreeMap<String, Tensor>;
 
-/// Trains one scorer on cells and columns of their accuracies, each with what ranking by it counts, and returns the running average of its weights.
+/// A training sample.
+pub struct Sample<'a> {
+    /// The cell.
+    pub graph: &'a QuotientGraph,
+    /// Its accuracy, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// Trains one scorer and returns the running average of its weights.
 ///
 /// # Errors
-/// Samples of which no two differ by the first column; a training that diverges.
+/// Samples of which no two differ; a training that diverges.
 pub fn train(
     config: &ScoreConfig,
-    (samples, columns): (&[&QuotientGraph], &[(f64, Vec<f64>)]),
+    samples: &[Sample],
     settings: &Training,
     seed: u64,
     bar: &ProgressBar,
 ) -> Result<Weights> {
-    let columns: Vec<(f64, Vec<f64>)> =
-        columns.iter().map(|(weight, accuracies)| (*weight, merits(settings.merit, accuracies))).collect();
-    let differ = columns.first().is_some_and(|(_, merits)| merits.iter().any(|m| *m != merits[0]));
-    ensure!(differ, "no two training samples differ");
+    let merits = merits(settings.merit, &samples.iter().map(|s| s.accuracy).collect::<Vec<_>>());
+    ensure!(merits.iter().any(|m| *m != merits[0]), "no two training samples differ");
     let init = SeededInit::new(seed);
     let scorer = Scorer::load(config, init.builder(DType::F32))?;
     let mut optimizer = AdamW::new(init.vars(), settings.weight_decay, settings.clip_norm, settings.ema_decay)?;
@@ -54,20 +60,11 @@ pub fn train(
             order.extend(next);
         }
         let drawn: Vec<usize> = order.drain(..size).collect();
-        let graphs: Vec<&QuotientGraph> = drawn.iter().map(|&i| samples[i]).collect();
+        let graphs: Vec<&QuotientGraph> = drawn.iter().map(|&i| samples[i].graph).collect();
+        let wanted: Vec<f64> = drawn.iter().map(|&i| merits[i]).collect();
         let batch = GraphBatch::new(&graphs, scorer.trunk_config(), DType::F32)?;
         let scores = scorer.scores(&batch, &Mode::Train(&rng))?;
-        let mut sum: Option<Tensor> = None;
-        for (weight, merits) in &columns {
-            let wanted: Vec<f64> = drawn.iter().map(|&i| merits[i]).collect();
-            let Some(loss) = loss(&scores, &wanted, settings)? else { continue };
-            let loss = (loss * *weight)?;
-            sum = Some(match sum {
-                Some(sum) => (sum + loss)?,
-                None => loss,
-            });
-        }
-        let Some(loss) = sum else { continue };
+        let Some(loss) = loss(&scores, &wanted, settings)? else { continue };
         let rate = learning_rate(step as u64, settings.steps as u64, settings.learning_rate, settings.warmup);
         optimizer.step(&loss.backward()?, rate)?;
         bar.inc(1);

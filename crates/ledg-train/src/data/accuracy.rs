@@ -38,8 +38,6 @@ pub struct CellDataset {
     pub cells: Vec<CellGraph>,
     /// Share of images classified rightly, 0 to 1, by cell.
     pub accuracies: Vec<f64>,
-    /// Other accuracies of the same cells, each with what ranking by it counts.
-    pub also: Vec<(f64, Vec<f64>)>,
     /// SHA-256 over the source file.
     pub hash: String,
 }
@@ -49,7 +47,7 @@ pub struct CellDataset {
 /// # Errors
 /// A configuration that names none; a file or row that cannot be read.
 pub fn load_cells(config: &DataConfig) -> Result<CellDataset> {
-    let (cells, mut columns, hash) = match (&config.nasbench201_accuracy, &config.nasbench101_accuracy) {
+    let (cells, accuracies, hash) = match (&config.nasbench201_accuracy, &config.nasbench101_accuracy) {
         (Some(c), _) => {
             sizes(&c.target).context("data.nasbench201_accuracy")?;
             drawn(c, "accuracy.csv", true, |row| Ok(field(row, "arch_str")?.parse::<Cell>()?.graph()))?
@@ -57,8 +55,7 @@ pub fn load_cells(config: &DataConfig) -> Result<CellDataset> {
         (None, Some(c)) => drawn(c, "accuracy.csv.xz", false, |row| Ok(vertices(row)?.graph()))?,
         (None, None) => bail!("`data` names no accuracies"),
     };
-    let accuracies = columns.remove(0).1;
-    Ok(CellDataset { cells, accuracies, also: columns, hash })
+    Ok(CellDataset { cells, accuracies, hash })
 }
 
 fn vertices(row: &Row) -> Result<nasbench101::Cell> {
@@ -71,33 +68,25 @@ fn field<'a>(row: &'a Row, name: &str) -> Result<&'a String> {
     row.get(name).with_context(|| format!("no column `{name}`"))
 }
 
-/// Accuracies by network, and what ranking by them counts.
-type Column = (f64, Vec<f64>);
-
-/// The drawn rows of a table: what `network` makes of each, and columns of accuracies, the target's first.
+/// The drawn rows of a table: the accuracy, and what `network` makes of the row.
 fn drawn<T>(
     config: &AccuracyConfig,
     file: &str,
     percent: bool,
     network: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Vec<Column>, String)> {
+) -> Result<(Vec<T>, Vec<f64>, String)> {
     let (mut files, path) = (Files::default(), config.path.join(file));
     let rows: Vec<Row> = files.rows(&path)?;
-    let mut networks = Vec::new();
-    let names: Vec<&String> = [&config.target].into_iter().chain(config.also.keys()).collect();
-    let weights = [1.0].into_iter().chain(config.also.values().copied());
-    let mut columns: Vec<Column> = weights.map(|weight| (weight, Vec::new())).collect();
+    let (mut networks, mut accuracies) = (Vec::new(), Vec::new());
     for i in draw(rows.len(), config.networks, config.seed) {
         let context = || format!("{}, row {}", path.display(), i + 1);
-        for (name, (_, column)) in names.iter().zip(&mut columns) {
-            let value: f64 = field(&rows[i], name).and_then(|v| Ok(v.parse()?)).with_context(context)?;
-            let share = if percent { value / 100.0 } else { value };
-            ensure!((0.0..=1.0).contains(&share), "{}: accuracy {value}", context());
-            column.push(share);
-        }
+        let value: f64 = field(&rows[i], &config.target).and_then(|v| Ok(v.parse()?)).with_context(context)?;
+        let share = if percent { value / 100.0 } else { value };
+        ensure!((0.0..=1.0).contains(&share), "{}: accuracy {value}", context());
         networks.push(network(&rows[i]).with_context(context)?);
+        accuracies.push(share);
     }
-    Ok((networks, columns, files.hash()))
+    Ok((networks, accuracies, files.hash()))
 }
 
 /// Sizes of the data sets that NAS-Bench-201's cells were trained on: image and classes.
@@ -113,7 +102,7 @@ fn sizes(target: &str) -> Result<(u64, u64)> {
 fn nasbench201(config: &AccuracyConfig, describer: &Describer) -> Result<AccuracyDataset> {
     let (image, classes) = sizes(&config.target)?;
     let cell = |row: &Row| Ok(field(row, "arch_str")?.parse::<Cell>()?);
-    let (cells, mut columns, hash) = drawn(config, "accuracy.csv", true, cell)?;
+    let (cells, accuracies, hash) = drawn(config, "accuracy.csv", true, cell)?;
     let sizes = nasbench201::Config { image, classes, ..nasbench201::Config::default() };
     let described = describe_all("NAS-Bench-201", &cells, describer, |cell| Ok(nasbench201::build(cell, &sizes)?))?;
     let entry = |(cell, graph): (&Cell, _)| GraphEntry {
@@ -122,13 +111,12 @@ fn nasbench201(config: &AccuracyConfig, describer: &Describer) -> Result<Accurac
         stage: None,
         graph,
     };
-    let accuracies = columns.remove(0).1;
     Ok(AccuracyDataset { graphs: cells.iter().zip(described).map(entry).collect(), accuracies, hash })
 }
 
 fn nasbench101(config: &AccuracyConfig, describer: &Describer) -> Result<AccuracyDataset> {
     let cell = |row: &Row| Ok((field(row, "hash")?.clone(), vertices(row)?));
-    let (cells, mut columns, hash) = drawn(config, "accuracy.csv.xz", false, cell)?;
+    let (cells, accuracies, hash) = drawn(config, "accuracy.csv.xz", false, cell)?;
     let build = |(name, cell): &(String, nasbench101::Cell)| Ok(nasbench101::build(name, cell, 1)?);
     let described = describe_all("NAS-Bench-101", &cells, describer, build)?;
     let entry = |((name, _), graph): (&(String, nasbench101::Cell), _)| GraphEntry {
@@ -137,7 +125,6 @@ fn nasbench101(config: &AccuracyConfig, describer: &Describer) -> Result<Accurac
         stage: None,
         graph,
     };
-    let accuracies = columns.remove(0).1;
     Ok(AccuracyDataset { graphs: cells.iter().zip(described).map(entry).collect(), accuracies, hash })
 }
 

@@ -152,9 +152,6 @@ pub struct AccuracyConfig {
     pub path: PathBuf,
     /// Column of the accuracy: `cifar10_test_acc`, `val_acc_108`, ...
     pub target: String,
-    /// Further columns of the cells that are learned from, and what ranking by each counts against ranking by the target.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub also: BTreeMap<String, f64>,
     /// How many networks take part, drawn by `seed`; all if it is left out.
     #[serde(default)]
     pub networks: Option<usize>,
@@ -166,11 +163,6 @@ pub struct AccuracyConfig {
 impl DataConfig {
     /// Refuses settings that no data set can follow from.
     pub fn check(&self) -> Result<()> {
-        for table in [&self.nasbench201_accuracy, &self.nasbench101_accuracy].into_iter().flatten() {
-            for (column, weight) in &table.also {
-                ensure!(weight.is_finite() && *weight > 0.0, "`also.{column}` is {weight}, which is no weight");
-            }
-        }
         let tables = [&self.nasbench201, &self.nn_meter, &self.nnlqp_nasbench201, &self.fbnet, &self.accel_nasbench];
         let files = self.timm.is_some()
             || self.neusight.is_some()
