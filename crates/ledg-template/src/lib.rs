@@ -51,5 +51,5 @@ pub use lower::{LowerOptions, Lowered, Lowering};
 pub use operator::operator_type;
 pub use place::Place;
 pub use set::{OpId, TEMPLATE_SCHEMA, TemplateSet};
-pub use traffic::{Step, traffic};
+pub use traffic::{Step, traffic, traffic_of_kept};
 pub use view::GraphView;

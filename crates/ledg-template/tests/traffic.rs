@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Net, describe, ints, none};
+use common::{Net, describe, int, ints, none};
 use ledg_graph::{Execution, Graph, Traffic};
 
 fn traffic(graph: &Graph) -> Vec<Traffic> {
@@ -129,4 +129,20 @@ fn without_shapes_everybody_moves_what_is_stated() {
 
 fn eager(mixed: bool) -> Execution {
     Execution::Eager { channels_last: false, mixed, fused_attention: true }
+}
+
+#[test]
+fn a_part_is_picked_along_an_axis_counted_from_either_end() {
+    let behind = |axis: i64| {
+        let mut net = Net::new();
+        let (x, w) = (net.input(&[1, 4, 3, 8]), net.weight(&[8, 8]));
+        let turned = net.op("Transpose", ints("perm", &[0, 2, 1, 3]), &[x], &[1, 3, 4, 8]);
+        let first = net.number(0);
+        let part = net.op("Gather", int("axis", axis), &[turned, first], &[1, 4, 8]);
+        let y = net.op("MatMul", none(), &[part, w], &[1, 4, 8]);
+        traffic(&net.finish(&[y])).last().copied().unwrap()
+    };
+    assert_eq!(behind(1), behind(-3));
+    // What is left of the axes lies in rows; of an image given as channels last it does not, and 32 elements are copied.
+    assert_eq!(behind(1).eager, [64.0, 64.0 + 64.0]);
 }

@@ -2,7 +2,7 @@
 
 use ledg_graph::{Graph, Relations, Traffic, ValueId};
 use ledg_predictor::{Executor, NodeInput, PlatformRows, Standing, Store};
-use ledg_template::{GraphView, Lowering, OpId, Step, TemplateSet, traffic};
+use ledg_template::{GraphView, Lowering, OpId, Step, TemplateSet, traffic_of_kept};
 
 use super::Sentences;
 use crate::describe::reads_operand_order;
@@ -60,11 +60,7 @@ impl Base {
         let lowering = templates.lower_view(&view, ids.clone(), describer.options())?;
         let elems = lowering.assumed_elements();
         let steps = templates.steps(&lowering);
-        let moved = {
-            let steps: Vec<&Step> = steps.iter().collect();
-            let all = traffic(&steps, &graph.values().iter().collect::<Vec<_>>());
-            steps.iter().zip(all).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect::<Vec<_>>()
-        };
+        let moved = traffic_of_kept(&steps, &graph.values().iter().collect::<Vec<_>>());
         let (mut rows, mut inputs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut row_of = vec![NONE; ids.len()];
         for (row, &traffic) in moved.iter().enumerate() {

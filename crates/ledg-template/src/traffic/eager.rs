@@ -88,7 +88,8 @@ impl Run<'_> {
                     let repeats = to.iter().zip(shape).any(|(to, from)| to > from) || to.len() != shape.len();
                     let strides = x.strides.map(|s| if repeats { s.expanded(shape, to) } else { s });
                     let copied = x.copied.map(|c| c.map(|c| c / step.outputs.len() as f64));
-                    let batch_axis = x.batch_axis + (to.len().saturating_sub(shape.len())) as u8;
+                    let added = u8::try_from(to.len().saturating_sub(shape.len())).unwrap_or(u8::MAX);
+                    let batch_axis = x.batch_axis.saturating_add(added);
                     self.states[out as usize] = Some(State { strides, copied, batch_axis, ..x });
                 }
                 return;

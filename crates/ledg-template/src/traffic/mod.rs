@@ -138,7 +138,7 @@ impl TemplateSet {
                 step((view, &lowered.fixed), node, self.operator_of(self.op_id(&node.op)), place, kept)
             })
             .collect();
-        of_kept(&steps, &view.values)
+        traffic_of_kept(&steps, &view.values)
     }
 }
 
@@ -154,11 +154,12 @@ pub fn traffic(steps: &[&Step], values: &[&Value]) -> Vec<Traffic> {
 impl Lowering<'_> {
     /// What each kept node moves.
     pub(crate) fn traffic(&self, set: &TemplateSet) -> Vec<Traffic> {
-        of_kept(&set.steps(self), &self.view.values)
+        traffic_of_kept(&set.steps(self), &self.view.values)
     }
 }
 
-fn of_kept(steps: &[Step], values: &[&Value]) -> Vec<Traffic> {
+/// What each kept one of the steps moves; see [`traffic`].
+pub fn traffic_of_kept(steps: &[Step], values: &[&Value]) -> Vec<Traffic> {
     let steps: Vec<&Step> = steps.iter().collect();
     let all = traffic(&steps, values);
     steps.iter().zip(all).filter(|(step, _)| step.kept).map(|(_, traffic)| traffic).collect()
@@ -223,7 +224,9 @@ fn kind(view: &GraphView<'_>, fixed: &[bool], node: &Node, operator: Option<&Ope
         DimsKind::Move if operator.alias => Kind::Alias,
         DimsKind::Move if &*node.op.name == "Concat" => Kind::Concat,
         DimsKind::Gather if picked().is_some_and(|v| view.value(v).elements() == Some(1)) => {
-            Kind::Select(node.attrs.int("axis").unwrap_or(0).rem_euclid(8) as u8)
+            let shape = node.inputs[0].and_then(|v| view.value(v).shape.as_ref());
+            let rank = shape.map_or(1, |shape| shape.len().max(1) as i64);
+            Kind::Select(node.attrs.int("axis").unwrap_or(0).rem_euclid(rank).min(255) as u8)
         }
         DimsKind::Pool | DimsKind::Stated => Kind::Library,
         DimsKind::Move | DimsKind::Elementwise | DimsKind::Reduce | DimsKind::Gather => Kind::Loop,

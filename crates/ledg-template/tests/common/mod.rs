@@ -37,6 +37,12 @@ impl Net {
         self.builder.constant(name, DType::F32, &[], Some(ConstData::Floats(vec![number])))
     }
 
+    /// An integer without axes.
+    pub fn number(&mut self, number: i64) -> ValueId {
+        let name = self.fresh("c");
+        self.builder.constant(name, DType::I64, &[], Some(ConstData::Ints(vec![number])))
+    }
+
     pub fn ints(&mut self, ints: &[i64]) -> ValueId {
         let name = self.fresh("c");
         let data = Some(ConstData::Ints(ints.to_vec()));
