@@ -28,6 +28,9 @@ pub struct AccuracyExperiment {
     pub scorer: Architecture,
     /// The training.
     pub train: Training,
+    /// A second learner whose scores are mixed with the ensemble's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gaussian_process: Option<Mixture>,
     /// Published figures on the same protocol.
     #[serde(default)]
     pub references: Vec<Reference>,
@@ -41,6 +44,14 @@ pub struct Reference {
     pub method: String,
     /// Kendall's tau by number of samples.
     pub tau: Vec<f64>,
+}
+
+/// Another learner's part in the ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mixture {
+    /// Its share of the mean of the two scores, each standardised over all cells.
+    pub weight: f64,
 }
 
 /// What is trained on.
@@ -171,6 +182,9 @@ impl AccuracyExperiment {
             ensure!(value.is_finite() && value >= 0.0, "`train.{name}` is {value}, must not be negative");
         }
         ensure!(t.ranking + t.regression > 0.0, "`train.ranking` and `train.regression` are both 0");
+        if let Some(Mixture { weight }) = self.gaussian_process {
+            ensure!(weight > 0.0 && weight < 1.0, "`gaussian_process.weight` is {weight}, must be between 0 and 1");
+        }
         self.scorer_config(1).trunk().validate()?;
         Ok(())
     }
@@ -195,10 +209,21 @@ impl AccuracyExperiment {
         }
     }
 
-    /// SHA-256 of what determines a run's outcome, besides its seed and number of samples.
-    pub fn hash(&self) -> Result<String> {
+    /// SHA-256 of what determines the members of a run, besides its seed and number of samples.
+    pub fn training_hash(&self) -> Result<String> {
         let parts = (&self.data, self.sampling.validation, &self.scorer, &self.train);
         Ok(format!("{:x}", Sha256::digest(serde_json::to_string(&parts)?)))
+    }
+
+    /// SHA-256 of what determines a run's outcome.
+    pub fn hash(&self) -> Result<String> {
+        let training = self.training_hash()?;
+        match &self.gaussian_process {
+            None => Ok(training),
+            Some(mixture) => {
+                Ok(format!("{:x}", Sha256::digest(serde_json::to_string(&(training, "gaussian_process", mixture))?)))
+            }
+        }
     }
 
     /// The runs: number of samples and seed.

@@ -6,6 +6,7 @@
 
 mod config;
 mod inputs;
+mod process;
 mod report;
 mod run;
 mod sample;

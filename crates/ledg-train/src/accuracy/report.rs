@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 use ledg_cost_model::Describer;
 
-use super::config::AccuracyExperiment;
+use super::config::{AccuracyExperiment, Mixture};
 use super::run::{AccuracyResult, Taus, load_results};
 use super::tau::tau;
 use crate::data::accuracy::{AccuracyDataset, load};
@@ -119,6 +119,15 @@ fn table(
             figure(runs.iter().map(|r| pick(&r.ensemble)).collect())
         })?;
     }
+    if let Some(Mixture { weight }) = experiment.gaussian_process {
+        row(out, "Gaussian process alone", experiment, results, |runs| {
+            figure(runs.iter().filter_map(|r| r.process.as_ref().map(pick)).collect())
+        })?;
+        let name = format!("**ledg**, ensemble of {members} ({:.1}) and Gaussian process ({weight:.1})", 1.0 - weight);
+        row(out, &name, experiment, results, |runs| {
+            figure(runs.iter().filter_map(|r| r.mixture.as_ref().map(pick)).collect())
+        })?;
+    }
     Ok(())
 }
 
@@ -144,5 +153,10 @@ fn validation(out: &mut String, experiment: &AccuracyExperiment, results: &[Accu
     row(out, "single model (mean of the members)", experiment, results, |runs| {
         each(runs, |r| r.members.iter().filter_map(|t| t.validation).collect())
     })?;
-    row(out, "ensemble", experiment, results, |runs| each(runs, |r| r.ensemble.validation.into_iter().collect()))
+    row(out, "ensemble", experiment, results, |runs| each(runs, |r| r.ensemble.validation.into_iter().collect()))?;
+    if experiment.gaussian_process.is_some() {
+        let of = |r: &AccuracyResult| r.mixture.and_then(|t| t.validation).into_iter().collect();
+        row(out, "ensemble and Gaussian process", experiment, results, |runs| each(runs, of))?;
+    }
+    Ok(())
 }

@@ -8,10 +8,13 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ledg_cost_model::predictor::QuotientGraph;
+use ledg_zoo::cell::CellGraph;
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::config::AccuracyExperiment;
 use super::inputs::Inputs;
+use super::process;
 use super::sample::sample;
 use super::tau::tau;
 use super::train::{self, Sample, Weights, standardised};
@@ -20,6 +23,9 @@ use crate::{files, run};
 
 /// Seeds of members lie this far apart, so that members of neighbouring seeds differ.
 const MEMBER_SEEDS: u64 = 1000;
+
+/// Key of a member's seconds of training in its file's header.
+const TRAIN_S: &str = "train_s";
 
 /// Kendall's tau of one ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -49,7 +55,7 @@ pub struct AccuracyResult {
     pub machine: String,
     /// Day on which the run was finished.
     pub date: String,
-    /// Seconds of training in the session that finished it.
+    /// Seconds of training, of all members.
     pub train_s: f64,
     /// Training samples.
     pub samples: usize,
@@ -65,6 +71,12 @@ pub struct AccuracyResult {
     pub members: Vec<Taus>,
     /// Of the mean of the members' standardised scores.
     pub ensemble: Taus,
+    /// Of the Gaussian process, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Taus>,
+    /// Of ensemble and Gaussian process together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<Taus>,
 }
 
 /// Folder of a run.
@@ -137,6 +149,16 @@ pub fn fit(experiment: &AccuracyExperiment, workers: usize, runs: &Path) -> Resu
     files::write(&runs.join(&experiment.name).join("results.jsonl"), lines.as_bytes())
 }
 
+/// The weights of a member that was trained before, and the seconds it took.
+fn trained(path: &Path) -> Result<(Weights, f64)> {
+    let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(|| format!("{}", path.display()))?;
+    let seconds = header.metadata().as_ref().and_then(|m| m.get(TRAIN_S)).and_then(|s| s.parse().ok());
+    let seconds = seconds.with_context(|| format!("{}: the header lacks `{TRAIN_S}`", path.display()))?;
+    let weights = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu);
+    Ok((weights.with_context(|| format!("{}", path.display()))?.into_iter().collect(), seconds))
+}
+
 fn one(
     experiment: &AccuracyExperiment,
     data: &CellDataset,
@@ -147,45 +169,49 @@ fn one(
     bars: &MultiProgress,
 ) -> Result<()> {
     let dir = dir(runs, experiment, samples, seed);
-    run::claim(&dir, &experiment.hash()?)?;
+    run::claim(&dir, &experiment.training_hash()?)?;
     let settings = &experiment.train;
     let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
     let prefix = format!("{samples} seed {seed}");
     let length = (settings.steps * settings.members) as u64;
     let bar = bars.add(ProgressBar::new(length).with_style(style).with_prefix(prefix.clone()));
-    let started = std::time::Instant::now();
     let (training, rest) = sample(keys, samples, experiment.sampling.validation, seed)?;
     let inputs = Inputs::new(training.train.iter().map(|&i| &data.cells[i]))?;
     let config = experiment.scorer_config(inputs.sentence_dim());
     // Isomorphic cells have one graph and get one score.
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut graphs: Vec<QuotientGraph> = Vec::new();
+    let mut distinct: Vec<&CellGraph> = Vec::new();
     let mut graph_of = Vec::with_capacity(keys.len());
     for (key, cell) in keys.iter().zip(&data.cells) {
         let place = *places.entry(key).or_insert(graphs.len());
         if place == graphs.len() {
             graphs.push(inputs.graph(cell, &config)?);
+            distinct.push(cell);
         }
         graph_of.push(place);
     }
     let learned: Vec<Sample> =
         training.train.iter().map(|&i| Sample { graph: &graphs[graph_of[i]], accuracy: data.accuracies[i] }).collect();
+    let of_cells = |of_graphs: &[f64]| -> Vec<f64> { graph_of.iter().map(|&g| of_graphs[g]).collect() };
     let mut scores: Vec<Vec<f64>> = Vec::new();
-    let mut n_parameters = 0;
+    let (mut n_parameters, mut train_s) = (0, 0.0);
     for member in 0..settings.members {
         let path = dir.join(format!("member{member}.safetensors"));
-        let weights: Weights = if path.exists() {
+        let (weights, seconds) = if path.exists() {
             bar.inc(settings.steps as u64);
-            candle_core::safetensors::load(&path, &Device::Cpu)?.into_iter().collect()
+            trained(&path)?
         } else {
             let own_seed = seed * MEMBER_SEEDS + member as u64;
+            let started = std::time::Instant::now();
             let weights = train::train(&config, &learned, settings, own_seed, &bar)?;
-            files::write_tensors(&path, &weights, None)?;
-            weights
+            let seconds = started.elapsed().as_secs_f64();
+            files::write_tensors(&path, &weights, Some([(TRAIN_S.to_owned(), seconds.to_string())].into()))?;
+            (weights, seconds)
         };
         n_parameters = weights.values().map(|t| t.elem_count()).sum();
-        let all = train::score(&config, &weights, &graphs.iter().collect::<Vec<_>>())?;
-        scores.push(graph_of.iter().map(|&g| all[g]).collect());
+        train_s += seconds;
+        scores.push(of_cells(&train::score(&config, &weights, &graphs.iter().collect::<Vec<_>>())?));
     }
     let taus = |scores: &[f64]| -> Result<Taus> {
         let on = |cells: &[usize]| {
@@ -197,6 +223,20 @@ fn one(
     };
     let each: Vec<Vec<f64>> = scores.iter().map(|s| standardised(s)).collect();
     let mean: Vec<f64> = (0..keys.len()).map(|i| each.iter().map(|s| s[i]).sum::<f64>() / each.len() as f64).collect();
+    let process = match experiment.gaussian_process {
+        None => None,
+        Some(mixture) => {
+            bar.set_message("Gaussian process");
+            let accuracies: Vec<f64> = training.train.iter().map(|&i| data.accuracies[i]).collect();
+            let merits = train::merits(settings.merit, &accuracies);
+            let learned: Vec<_> = training.train.iter().map(|&i| graph_of[i]).zip(merits).collect();
+            Some((of_cells(&process::rank(&distinct, &learned)?), mixture.weight))
+        }
+    };
+    let mixture = process.as_ref().map(|(process, weight)| -> Vec<f64> {
+        let parts = standardised(&mean).into_iter().zip(standardised(process));
+        parts.map(|(ensemble, process)| (1.0 - weight) * ensemble + weight * process).collect()
+    });
     let result = AccuracyResult {
         experiment: experiment.name.clone(),
         config_hash: experiment.hash()?,
@@ -204,7 +244,7 @@ fn one(
         git: run::git_revision(),
         machine: run::machine(),
         date: jiff::Timestamp::now().strftime("%F").to_string(),
-        train_s: started.elapsed().as_secs_f64(),
+        train_s,
         samples,
         seed,
         n_parameters,
@@ -212,13 +252,16 @@ fn one(
         n_without_copies: rest.without_copies().len(),
         members: scores.iter().map(|s| taus(s)).collect::<Result<_>>()?,
         ensemble: taus(&mean)?,
+        process: process.as_ref().map(|(process, _)| taus(process)).transpose()?,
+        mixture: mixture.as_deref().map(taus).transpose()?,
     };
     files::write_json(&dir.join("result.json"), &result)?;
-    let validation = result.ensemble.validation.map_or(String::new(), |v| format!(" validation {v:.4}"));
+    let shown = result.mixture.unwrap_or(result.ensemble);
+    let validation = shown.validation.map_or(String::new(), |v| format!(" validation {v:.4}"));
     let message = match experiment.sampling.validation > 0.0 {
         // While settings are chosen, the rest stays out of sight.
         true => format!("tau{validation}"),
-        false => format!("tau {:.4}", result.ensemble.rest),
+        false => format!("tau {:.4}", shown.rest),
     };
     bar.finish_with_message(message.clone());
     if bar.is_hidden() {

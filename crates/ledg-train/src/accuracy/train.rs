@@ -88,7 +88,7 @@ fn loss(scores: &Tensor, merits: &[f64], settings: &Training) -> Result<Option<T
 }
 
 /// Merits of samples, standardised.
-fn merits(merit: Merit, accuracies: &[f64]) -> Vec<f64> {
+pub fn merits(merit: Merit, accuracies: &[f64]) -> Vec<f64> {
     // An accuracy of 1 has no log-error; a tenth of what one of 10,000 images is worth stands for none.
     const LEAST_ERROR: f64 = 1e-5;
     let raw: Vec<f64> = match merit {
