@@ -342,7 +342,8 @@ mod tests {
         let summary = describe(&cell, &mut Vocabulary::default()).summary;
         let third = 1.0 / 3.0;
         // operators on ways: most, least; 3x3 convolutions; convolutions; ways; means; share of the bare input; nodes; edges
-        let by_hand = [2.0, 0.0, 1.0, 0.0, 1.0, 0.0, 4.0_f64.ln(), 1.0, 2.0 * third, 0.0, third, 1.0, 0.0, 1.0, 5.0, 2.0, 3.0];
+        let by_hand =
+            [2.0, 0.0, 1.0, 0.0, 1.0, 0.0, 4.0_f64.ln(), 1.0, 2.0 * third, 0.0, third, 1.0, 0.0, 1.0, 5.0, 2.0, 3.0];
         summary.iter().zip(by_hand).for_each(|(x, y)| assert!((x - y).abs() < 1e-12, "{summary:?}"));
     }
 
