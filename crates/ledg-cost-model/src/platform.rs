@@ -55,6 +55,10 @@ const LAUNCH_S: f64 = 3e-6;
 /// operator on four GPUs by PyTorch 1.8, against the 3 µs of a launch alone.
 const EAGER_LAUNCHES: f64 = 12.0;
 
+/// What an operator costs to start on a chip that a small host drives (a phone's GPU, a vision processor, an NPU, programmable logic),
+/// against a graphics card that an engine has the kernels of queued: the driver's calls run on slow cores. An order of magnitude.
+const SMALL_HOST_LAUNCHES: f64 = 10.0;
+
 /// A platform before standardisation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawPlatform {
@@ -208,6 +212,7 @@ fn eager_launch_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) 
     let rates = power_limit_rates(platform, n, bandwidth);
     let slower = match (n.launch_overhead_s, platform.device.kind, platform.runtime.compiler.as_str()) {
         (None, Kind::Gpu, "eager") => EAGER_LAUNCHES,
+        (None, Kind::MobileGpu | Kind::Vpu | Kind::Npu | Kind::Fpga, _) => SMALL_HOST_LAUNCHES,
         _ => 1.0,
     };
     PlatformRates { launch_s: rates.launch_s * slower, ..rates }
@@ -402,12 +407,21 @@ mod tests {
     }
 
     #[test]
-    fn eager_frameworks_start_operators_more_slowly() {
+    fn eager_frameworks_and_small_hosts_start_operators_more_slowly() {
         let launch = |name: &str, rates| {
             let platform = HardwareRegistry::builtin().resolve(name).unwrap();
             RawPlatform::seen_with(&platform, rates, Settings::default(), Movement::Stated).unwrap().rates.launch_s
         };
-        for (name, times) in [("1080ti:fp32/nchw/eager/pt1.8.1+cu102", 12.0), ("gtx1660", 1.0), ("gold_6226", 1.0)] {
+        let expected = [
+            ("1080ti:fp32/nchw/eager/pt1.8.1+cu102", 12.0),
+            ("gtx1660", 1.0),
+            ("gold_6226", 1.0),
+            ("pixel3", 1.0),
+            ("adreno-640", 10.0),
+            ("myriad-vpu", 10.0),
+            ("fpga", 10.0),
+        ];
+        for (name, times) in expected {
             let ratio = launch(name, Rates::EagerLaunch) / launch(name, Rates::PowerLimit);
             assert!((ratio - times).abs() < 1e-9, "{name}: {ratio}");
         }

@@ -65,8 +65,8 @@ pub enum Rates {
     /// A GPU's matrix products as fast as its power feeds them, everything else at the stated peak; starting an operator
     /// costs less the newer the GPU is.
     PowerLimit,
-    /// The same, and starting an operator of a GPU costs several times as much where a framework runs operators one by one
-    /// (eagerly) as where a compiled engine does.
+    /// The same, and starting an operator costs several times as much where a framework runs operators of a GPU one by one
+    /// (eagerly), and on chips that a phone's or a board's cores drive.
     EagerLaunch,
 }
 
