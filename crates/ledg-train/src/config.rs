@@ -108,6 +108,15 @@ pub enum SplitConfig {
         /// Share of the remaining groups on which the checkpoint is chosen.
         validation: f64,
     },
+    /// Graphs in which an operator of a group occurs are unseen, one run a group; all other graphs of their families are seen.
+    GraphOperators {
+        /// The groups, of operators by the name that they have after lowering (`HardSwish`).
+        groups: Vec<Vec<String>>,
+        /// Seed by which validation models are chosen.
+        seed: u64,
+        /// Share of the remaining models on which the checkpoint is chosen.
+        validation: f64,
+    },
     /// Kinds of single operators, or whole families, are unseen.
     Operator {
         /// Families held out: for single operators their kind (`softmax`).
@@ -350,7 +359,8 @@ impl Experiment {
                 *validation
             }
             SplitConfig::HardwareGroups { groups, validation, .. }
-            | SplitConfig::OperatorGroups { groups, validation, .. } => {
+            | SplitConfig::OperatorGroups { groups, validation, .. }
+            | SplitConfig::GraphOperators { groups, validation, .. } => {
                 ensure!(!groups.is_empty(), "`split.groups` is empty");
                 let empty = groups.iter().position(Vec::is_empty);
                 ensure!(empty.is_none(), "`split.groups[{}]` is empty", empty.unwrap_or_default());
@@ -371,7 +381,9 @@ impl Experiment {
             SplitConfig::Families { run_folds, .. }
             | SplitConfig::Models { run_folds, .. }
             | SplitConfig::HardwareAndFamilies { run_folds, .. } => *run_folds,
-            SplitConfig::HardwareGroups { groups, .. } | SplitConfig::OperatorGroups { groups, .. } => groups.len(),
+            SplitConfig::HardwareGroups { groups, .. }
+            | SplitConfig::OperatorGroups { groups, .. }
+            | SplitConfig::GraphOperators { groups, .. } => groups.len(),
             _ => 1,
         };
         self.seeds.iter().flat_map(|&seed| (0..folds).map(move |fold| (seed, fold))).collect()

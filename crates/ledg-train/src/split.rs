@@ -142,6 +142,10 @@ pub fn split(data: &Dataset, config: &SplitConfig, fold: usize) -> Result<(Train
             let group = groups.get(fold).with_context(|| format!("there is no group {fold} of operators"))?;
             (HeldOut::Families(families(data, group)?), *seed, *validation)
         }
+        SplitConfig::GraphOperators { groups, seed, validation } => {
+            let group = groups.get(fold).with_context(|| format!("there is no group {fold} of operators"))?;
+            (HeldOut::Graphs(graphs_with(data, group)?), *seed, *validation)
+        }
         SplitConfig::Stage { seed, validation } => (HeldOut::TestStage, *seed, *validation),
         SplitConfig::None { seed, validation } => (HeldOut::Nothing, *seed, *validation),
     };
@@ -221,6 +225,19 @@ fn families(data: &Dataset, names: &[String]) -> Result<BTreeSet<String>> {
         bail!("`{unknown}` has no records to test on; there are {}", known.join(", "));
     }
     Ok(names.iter().cloned().collect())
+}
+
+/// The graphs in which one of the operators occurs.
+fn graphs_with(data: &Dataset, operators: &[String]) -> Result<BTreeSet<usize>> {
+    let of = |g: usize| data.graphs[g].graph.nodes.iter().map(|n| n.op.to_string());
+    for wanted in operators {
+        if !(0..data.graphs.len()).any(|g| of(g).any(|op| op == *wanted)) {
+            let known: BTreeSet<String> = (0..data.graphs.len()).flat_map(of).collect();
+            let known: Vec<String> = known.into_iter().collect();
+            bail!("`{wanted}` is in no graph; there are {}", known.join(", "));
+        }
+    }
+    Ok((0..data.graphs.len()).filter(|&g| of(g).any(|op| operators.contains(&op))).collect())
 }
 
 /// The ids of devices by any of their names.
@@ -389,6 +406,18 @@ mod tests {
             assert!(families(&data, &[training.train, training.validation].concat()).is_disjoint(&held_out));
         }
         assert!(split(&data, &config, 2).is_err());
+    }
+
+    #[test]
+    fn an_operator_of_held_out_graphs_is_in_no_other() {
+        let data = synthetic::dataset();
+        let has = |r: usize, op: &str| data.graphs[data.records[r].graph].graph.nodes.iter().any(|n| n.op.name == op);
+        let config = |op: &str| SplitConfig::GraphOperators { groups: vec![vec![op.into()]], seed: 0, validation: 0.3 };
+        let (training, test) = split(&data, &config("MaxPool"), 0).unwrap();
+        assert!(!test.records().is_empty() && test.records().iter().all(|&r| has(r, "MaxPool")));
+        assert!(!training.train.iter().chain(&training.validation).any(|&r| has(r, "MaxPool")));
+        let unknown = split(&data, &config("Softmax2"), 0).unwrap_err().to_string();
+        assert!(unknown.contains("`Softmax2`") && unknown.contains("MaxPool"), "{unknown}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Evaluation {
         let chosen_on = match self.experiment.split {
             SplitConfig::Hardware { .. } | SplitConfig::HardwareGroups { .. } => "graphs",
             SplitConfig::Families { .. } | SplitConfig::HardwareAndFamilies { .. } => "families",
-            SplitConfig::Models { .. } => "models",
+            SplitConfig::Models { .. } | SplitConfig::GraphOperators { .. } => "models",
             SplitConfig::Operator { .. }
             | SplitConfig::OperatorGroups { .. }
             | SplitConfig::Stage { .. }
@@ -144,7 +144,7 @@ impl Evaluation {
             None => {
                 let what = match self.experiment.split {
                     SplitConfig::HardwareGroups { .. } => "chips",
-                    SplitConfig::OperatorGroups { .. } => "operators",
+                    SplitConfig::OperatorGroups { .. } | SplitConfig::GraphOperators { .. } => "operators",
                     _ => "families",
                 };
                 format!("Each fold's {what}, intervals calibrated on the other folds' held-out predictions.")
