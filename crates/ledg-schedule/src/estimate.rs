@@ -1,8 +1,9 @@
 //! What a block's innermost code costs on a machine with vector registers: a count of instructions and a rough number of cycles.
 //!
-//! The body is what is unrolled to straight code. Values that it uses more than once are loaded once; what a reduction writes stays in
-//! registers for as long as the loops around the body are reductions. A vectorised loop is one instruction a register where it runs
-//! along the rows of a buffer, and one a lane where it does not.
+//! The body is what is unrolled to straight code. A value that it uses more than once is loaded once if all that is used in between fits
+//! into the registers; what a reduction writes stays in registers for as long as the loops around the body are reductions. A vectorised
+//! loop is one instruction a register where it runs along the rows of a buffer, and one a lane where it does not. Where TVM leaves no
+//! vectors, those that LLVM makes by itself are counted: of a loop, and of copies of a statement that lie side by side.
 //!
 //! **Invariant:** an estimate is a number for a model to learn from, no prediction: its constants are round and the same for all machines.
 
@@ -25,7 +26,7 @@ const MULTIPLY: f64 = 2.0;
 const SPILL: f64 = 4.0;
 
 /// Instructions that take a lane out of a vector and put it back.
-const LANE: f64 = 2.0;
+const LANE: f64 = 3.0;
 
 /// Instructions that are under way at once: so far ahead bodies begin that do not wait for each other.
 const AHEAD: f64 = 160.0;
@@ -35,6 +36,12 @@ const AHEAD: f64 = 160.0;
 const COMPILER_UNROLLS: f64 = 300.0;
 const OF_COPY: f64 = 2.0;
 const OF_REGISTER: f64 = 6.0;
+
+/// Fewest copies side by side that LLVM makes a vector of.
+const COPIES_OF_VECTOR: f64 = 4.0;
+
+/// Bytes of the largest buffer that TVM puts on the stack. LLVM keeps it in registers, as vectors as wide as the widest access.
+const ON_STACK: f64 = 1024.0;
 
 /// Bytes a cycle beyond each of [`CAPACITIES`]; what goes through registers counts as instructions.
 const BYTES_A_CYCLE: [f64; 4] = [f64::INFINITY, 64.0, 32.0, 12.0];
@@ -98,8 +105,7 @@ impl Estimate {
         let held = if reduces { body.held() } else { 1.0 };
         let results = body.results(body.from)?;
         let live = body.live(held, results)?;
-        // Of registers of 32 bytes there are 16 on the machines that have them, of others 32.
-        let registers = if program.vector_bytes == 32 { 16.0 } else { 32.0 };
+        let registers = body.all_registers();
         let mut memory = loads + stores / held;
         if reduces {
             memory += stores / held;
@@ -140,7 +146,45 @@ impl<'a> Body<'a> {
         let place = levels.innermost(program, id, |l| program.loops[l].mark == Mark::Vectorized);
         let vector = place.filter(|&p| p >= from).map(|p| takes(program, id, levels, p)).unwrap_or_default();
         let lanes = vector.iter().map(|v| v.1).product();
-        Body { program, id, levels, from, vector, lanes, register: (program.vector_bytes / 4).max(1) as f64 }
+        let mut body =
+            Body { program, id, levels, from, vector, lanes, register: (program.vector_bytes / 4).max(1) as f64 };
+        if let Some(copies) = body.side_by_side() {
+            body.vector = vec![copies];
+            body.lanes = copies.1;
+        }
+        body
+    }
+
+    /// Copies of the statement in the straight code that LLVM makes a vector of, and the axis that they lie along. A spatial loop around
+    /// them it would have made vectors of before.
+    fn side_by_side(&self) -> Option<(usize, f64)> {
+        let state = self.state();
+        let around = state.nest[..self.from].iter().rev().find(|&&l| self.program.loops[l].extent != Some(1.0));
+        let taken = around.is_some_and(|&l| self.program.kind(l) == "spatial");
+        if self.lanes != 1.0 || taken || !state.conditional.is_empty() {
+            return None;
+        }
+        let write = state.block.accesses.iter().find(|a| a.write)?;
+        let &[(axis, _)] = &write.dims.last()?[..] else { return None };
+        let copies = self.levels.tiles[self.from].as_ref()?[axis];
+        let vector = (axis, copies.min(self.register).log2().floor().exp2());
+        (copies >= COPIES_OF_VECTOR && self.moves_along_rows(&[vector])).then_some(vector)
+    }
+
+    /// Whether all accesses move along rows or not at all, and what is written does move.
+    fn moves_along_rows(&self, moved: &[(usize, f64)]) -> bool {
+        self.state().block.accesses.iter().all(|access| {
+            match along(moved, &strides(self.program, self.id, access, self.levels)) {
+                Along::Row => true,
+                Along::Nothing => !access.write,
+                Along::Lanes => false,
+            }
+        })
+    }
+
+    /// Vector registers that there are: of 32 bytes 16 on the machines that have them, of others 32.
+    fn all_registers(&self) -> f64 {
+        if self.program.vector_bytes == 32 { 16.0 } else { 32.0 }
     }
 
     fn state(&self) -> &'a State {
@@ -169,26 +213,51 @@ impl<'a> Body<'a> {
             let along = along(&self.vector, &strides(self.program, self.id, access, self.levels));
             let one = match along {
                 Along::Nothing => 1.0,
-                Along::Row => pieces(self.lanes, self.registers(access), self.program.vector_bytes),
+                Along::Row => pieces(self.lanes, self.registers(access)),
                 Along::Lanes => 2.0 * self.lanes,
             };
             apart += f64::from(u8::from(along == Along::Lanes));
-            let times: f64 = access.dims.iter().map(|dim| distinct(dim, &outer)).product();
-            *(if access.write { &mut stores } else { &mut loads }) += times * one;
+            if access.write {
+                stores += one * places(access, &outer);
+            } else {
+                loads += one * self.times_loaded(access)?;
+            }
         }
         Some((loads, stores, apart / accesses.len() as f64))
+    }
+
+    /// Loads of what is read in the straight code, in its order.
+    fn times_loaded(&self, access: &Access) -> Option<f64> {
+        let nest = &self.state().nest;
+        let mut inner = self.outer(nest.len())?;
+        let mut times = places(access, &inner);
+        for level in (self.from..nest.len()).rev() {
+            let outer = self.outer(level)?;
+            times *= match self.fits(&inner) {
+                true => places(access, &outer) / places(access, &inner),
+                false => executions(&outer) / executions(&inner),
+            };
+            inner = outer;
+        }
+        Some(times)
+    }
+
+    /// Whether the data of all accesses fits into the registers.
+    fn fits(&self, outer: &[f64]) -> bool {
+        let used: f64 = self.state().block.accesses.iter().map(|access| self.taken(access, outer)).sum();
+        used <= self.all_registers()
+    }
+
+    /// Registers that the data of an access takes, of executions of the vectorised statement by axis.
+    fn taken(&self, access: &Access, outer: &[f64]) -> f64 {
+        let moves = access.dims.iter().flatten().any(|d| self.vector.iter().any(|v| v.0 == d.0));
+        places(access, outer) * if moves { (self.lanes / self.registers(access)).ceil() } else { 1.0 }
     }
 
     /// Registers that what is written at a level takes.
     fn results(&self, level: usize) -> Option<f64> {
         let outer = self.outer(level)?;
-        let writes = self.state().block.accesses.iter().filter(|a| a.write);
-        let each = writes.map(|access| {
-            let moves = access.dims.iter().flatten().any(|d| self.vector.iter().any(|v| v.0 == d.0));
-            let times: f64 = access.dims.iter().map(|dim| distinct(dim, &outer)).product();
-            times * if moves { (self.lanes / self.registers(access)).ceil() } else { 1.0 }
-        });
-        Some(each.sum())
+        Some(self.state().block.accesses.iter().filter(|a| a.write).map(|access| self.taken(access, &outer)).sum())
     }
 
     /// Bodies that follow each other with the same results.
@@ -215,17 +284,39 @@ impl<'a> Body<'a> {
     fn lanes_and_branches(&self, held: f64, inside: f64, stores: f64) -> (f64, f64) {
         let state = self.state();
         let copies = inside / self.lanes;
-        // From one piece of straight code to the next, LLVM carries vectors as lanes unless their number is a power of two.
-        let odd = self.lanes.log2().fract() != 0.0;
+        let odd = self.by_lanes(self.lanes) || held > 1.0 && self.read_by_lanes();
         let by_lane = self.vector.iter().any(|v| state.conditional.contains(&v.0));
         // A condition is a branch, of each lane where it depends on the lane.
         let (apart, branches) = match state.conditional.is_empty() {
             false if by_lane => (copies, 2.0 * copies * self.lanes),
             false => (if odd { copies } else { 0.0 }, 3.0 * copies),
-            true if held > 1.0 && odd => (stores / pieces(self.lanes, self.register, self.program.vector_bytes), 0.0),
+            true if odd => (stores / pieces(self.lanes, self.register), 0.0),
             true => (0.0, 0.0),
         };
         (LANE * self.lanes * apart, branches)
+    }
+
+    /// Whether LLVM carries vectors as lanes from one piece of straight code to the next: unless their number is a power of two, or fits
+    /// into a register when it is made one.
+    fn by_lanes(&self, lanes: f64) -> bool {
+        let power = lanes.log2().ceil().exp2();
+        power != lanes && power > self.register
+    }
+
+    /// Whether results on the stack are read as such vectors later.
+    fn read_by_lanes(&self) -> bool {
+        let (program, state) = (self.program, self.state());
+        let Some(write) = state.block.accesses.iter().find(|a| a.write) else { return false };
+        let others = program.blocks.iter().enumerate().filter(|(o, other)| *o != self.id && !other.inlined);
+        let readers: Vec<&State> = others.filter(|(_, other)| reads(other, write)).map(|(_, other)| other).collect();
+        let common = |other: &&State| state.nest.iter().zip(&other.nest).take_while(|(a, b)| a == b).count();
+        let tile = readers.iter().map(common).min().and_then(|depth| self.levels.tiles[depth].as_ref());
+        let bytes = |tile: &Vec<f64>| {
+            let elements: f64 = write.dims.iter().map(|dim| extent_of(dim, tile)).product();
+            elements * write.element_bytes as f64
+        };
+        tile.is_some_and(|tile| bytes(tile) <= ON_STACK)
+            && readers.iter().any(|reader| self.by_lanes(lanes_of(program, &reader.nest)))
     }
 
     /// Share of the iterations that is left where LLVM vectorises the loop around a body without vectors: no other loop may be inside, and
@@ -244,13 +335,12 @@ impl<'a> Body<'a> {
         let mut moved = takes(program, self.id, self.levels, place);
         moved.truncate(1);
         let [(_, take)] = moved[..] else { return 1.0 };
-        let fits = |access: &Access| match along(&moved, &strides(program, self.id, access, self.levels)) {
-            Along::Row => true,
-            Along::Nothing => !access.write,
-            Along::Lanes => false,
-        };
-        if !state.block.accesses.iter().all(fits) {
+        if !self.moves_along_rows(&moved) {
             return 1.0;
+        }
+        // Registers of 64 bytes come with masks, so that what is less than one is one.
+        if program.vector_bytes >= 64 && take < self.register {
+            return 1.0 / take;
         }
         ((take / self.register).floor() + take % self.register) / take
     }
@@ -258,10 +348,18 @@ impl<'a> Body<'a> {
 
 /// The level from which on a nest is straight code.
 fn straight_from(program: &Program, nest: &[LoopId]) -> usize {
-    let vectors = nest.iter().map(|&l| &program.loops[l]).filter(|l| l.mark == Mark::Vectorized);
-    let lanes: f64 = vectors.filter_map(|l| l.extent).product();
-    let registers = (lanes / (program.vector_bytes / 4).max(1) as f64).ceil();
+    let registers = (lanes_of(program, nest) / (program.vector_bytes / 4).max(1) as f64).ceil();
     unrolled(program, nest, COMPILER_UNROLLS / (OF_COPY + OF_REGISTER * registers)).0
+}
+
+/// Iterations of the vectorised loops of a nest.
+fn lanes_of(program: &Program, nest: &[LoopId]) -> f64 {
+    let vectors = nest.iter().map(|&l| &program.loops[l]).filter(|l| l.mark == Mark::Vectorized);
+    vectors.filter_map(|l| l.extent).product()
+}
+
+fn reads(state: &State, write: &Access) -> bool {
+    state.block.accesses.iter().any(|a| !a.write && a.buffer == write.buffer)
 }
 
 /// Whether all that is inside of a loop is straight code without vectors; those of what is copied under a condition come apart.
@@ -337,13 +435,19 @@ fn along(vector: &[(usize, f64)], strides: &[f64]) -> Along {
 }
 
 /// Loads of so many lanes in a row: whole registers, and powers of two of the rest.
-fn pieces(lanes: f64, register: f64, vector_bytes: u64) -> f64 {
-    // Registers of 64 bytes come with masks.
-    if vector_bytes >= 64 {
-        return (lanes / register).ceil();
-    }
+fn pieces(lanes: f64, register: f64) -> f64 {
     let rest = lanes % register;
     (lanes / register).floor() + f64::from((rest as u64).count_ones())
+}
+
+/// Executions of a statement in a tile.
+fn executions(tile: &[f64]) -> f64 {
+    tile.iter().product()
+}
+
+/// Positions of an access that a tile has.
+fn places(access: &Access, tile: &[f64]) -> f64 {
+    access.dims.iter().map(|dim| distinct(dim, tile)).product()
 }
 
 /// Positions along a dimension that a tile has.

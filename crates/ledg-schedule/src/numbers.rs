@@ -1,7 +1,7 @@
 //! The numbers of a node: logarithms of extents, trip counts, footprints and operations.
 
 /// Version of sentences and numbers: models trained with another are refused.
-pub const SCHEDULE_SCHEMA: u32 = 4;
+pub const SCHEDULE_SCHEMA: u32 = 5;
 
 /// Number of numbers.
 pub const N_NUMBERS: usize = NUMBER_NAMES.len();

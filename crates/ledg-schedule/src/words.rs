@@ -24,7 +24,7 @@ const MAX_WORDS: usize = 8;
 ///
 /// // Sentences of one's own stand in a file of the same form; a model is bound to them by their fingerprint.
 /// let own = r#"
-///     schema = 4
+///     schema = 5
 ///     [primitive.split]
 ///     sentence = "cut in {parts}"
 ///     [loop]
@@ -205,7 +205,7 @@ mod tests {
             assert!(error.contains(why), "{error}");
         };
         check("{kind}\"", "{kid}\"", "there is no field {kid}");
-        check("schema = 4", "schema = 7", "`schema` is 7");
+        check("schema = 5", "schema = 7", "`schema` is 7");
         check("lookup = true", "lookup = false", "it has either a `sentence` or `lookup = true`");
         check("\n[loop]", "\n[loops]", "unknown field `loops`");
     }

@@ -167,26 +167,77 @@ fn a_body_and_what_it_costs() {
     );
 }
 
+/// C[i,j] += A[i,k] · B[k,j] of any size, f32.
+fn matmul_of(rows: u64, columns: u64, depth: u64, vector_bytes: u64) -> Task {
+    let mut task = matmul();
+    for (axis, extent) in task.blocks[0].axes.iter_mut().zip([rows, columns, depth]) {
+        axis.extent = extent;
+    }
+    Task { vector_bytes, ..task }
+}
+
 #[test]
-fn vectors_that_are_no_power_of_two_come_apart_where_a_loop_carries_them() {
-    let task = r#"{"name":"matmul","blocks":[{"name":"C","flops":2.0,
-        "axes":[{"extent":8,"reduce":false},{"extent":12,"reduce":false},{"extent":64,"reduce":true}],
-        "accesses":[{"buffer":"A","element_bytes":4,"write":false,"dims":[[[0,1]],[[2,1]]]},
-                    {"buffer":"B","element_bytes":4,"write":false,"dims":[[[2,1]],[[1,1]]]},
-                    {"buffer":"C","element_bytes":4,"write":true,"dims":[[[0,1]],[[1,1]]]}]}]}"#;
-    let task = Task::from_json(task).unwrap();
+fn vectors_that_are_no_power_of_two_come_apart_where_they_fill_no_register() {
     let trace = format!("{HEAD}sch.reorder(l1, l3, l2)\nsch.vectorize(loop=l2)\n");
-    let graph = ScheduleGraph::new(&task, &trace, ScheduleWords::builtin().unwrap()).unwrap();
+    let of = |task: &Task| ScheduleGraph::new(task, &trace, ScheduleWords::builtin().unwrap()).unwrap();
     // C stays for all of k. A value of A and 8 + 4 of B are loaded, two multiply-adds; 12 lanes are put together and taken apart.
     let memory = 1.0 + 2.0 + 2.0 * 2.0 / 64.0;
-    let body = memory + 2.0 + 2.0 * 12.0 + 1.0;
+    let body = memory + 2.0 + 3.0 * 12.0 + 1.0;
     check(
-        nodes(&graph, "Block reduction")[0],
+        nodes(&of(&matmul_of(8, 12, 64, 32)), "Block reduction")[0],
         &[
             ("log2 bodies that results stay in registers for", 6.0),
             ("log2 instructions of it that touch memory", f64::log2(memory)),
             ("log2 instructions of the unrolled body", f64::log2(body)),
-            ("share of the body that takes vectors apart", 24.0 / body),
+            ("share of the body that takes vectors apart", 36.0 / body),
         ],
     );
+    // A register of 16 floats holds 12 as if they were 16.
+    let memory = 1.0 + 1.0 + 2.0 / 64.0;
+    check(
+        nodes(&of(&matmul_of(8, 12, 64, 64)), "Block reduction")[0],
+        &[
+            ("log2 instructions of the unrolled body", f64::log2(memory + 1.0 + 1.0)),
+            ("share of the body that takes vectors apart", 0.0),
+        ],
+    );
+}
+
+#[test]
+fn copies_side_by_side_are_vectors() {
+    // for k in 64: unrolled j in 16; a reduction is around them, so that LLVM makes vectors of the copies.
+    let trace = format!("{HEAD}sch.reorder(l3, l1, l2)\nsch.unroll(loop=l1)\nsch.unroll(loop=l2)\n");
+    let graph = ScheduleGraph::new(&matmul_of(2, 16, 64, 32), &trace, ScheduleWords::builtin().unwrap()).unwrap();
+    // 2 values of A and 2 registers of B; the 4 registers of C stay; 4 multiply-adds; the loop.
+    let memory = 2.0 + 2.0 + 2.0 * 4.0 / 64.0;
+    check(
+        nodes(&graph, "Block reduction")[0],
+        &[
+            ("log2 instructions of it that touch memory", f64::log2(memory)),
+            ("log2 instructions of the unrolled body", f64::log2(memory + 4.0 + 1.0)),
+        ],
+    );
+    // A spatial loop around them is what LLVM would make vectors of.
+    let trace = format!("{HEAD}sch.reorder(l3, l1, l2)\nsch.unroll(loop=l2)\n");
+    let graph = ScheduleGraph::new(&matmul_of(64, 16, 2, 32), &trace, ScheduleWords::builtin().unwrap()).unwrap();
+    // A value of A, 16 of B, and 16 of C that are loaded and stored.
+    let memory = 1.0 + 16.0 + 2.0 * 16.0;
+    check(nodes(&graph, "Block reduction")[0], &[("log2 instructions of it that touch memory", f64::log2(memory))]);
+}
+
+#[test]
+fn what_does_not_fit_into_registers_is_loaded_again() {
+    // Unrolled i in 4, then unrolled k in 16, then 8 lanes of j: 1 + 16 + 16 registers are needed before B is used again.
+    let trace =
+        format!("{HEAD}sch.reorder(l1, l3, l2)\nsch.unroll(loop=l1)\nsch.unroll(loop=l3)\nsch.vectorize(loop=l2)\n");
+    let memory = |columns: u64, depth: u64, vector_bytes: u64, expected: f64| {
+        let task = matmul_of(4, columns, depth, vector_bytes);
+        let graph = ScheduleGraph::new(&task, &trace, ScheduleWords::builtin().unwrap()).unwrap();
+        check(nodes(&graph, "Block reduction")[0], &[("log2 instructions of it that touch memory", expected.log2())]);
+    };
+    // 64 values of A; 16 of B for each i; 4 of C, loaded and stored.
+    memory(8, 16, 32, 64.0 + 4.0 * 16.0 + 8.0);
+    // 33 registers are one more than the 32 of a target with longer ones; 17 are not, so that 8 of B are loaded once.
+    memory(16, 16, 64, 64.0 + 4.0 * 16.0 + 8.0);
+    memory(16, 8, 64, 32.0 + 8.0 + 8.0);
 }
