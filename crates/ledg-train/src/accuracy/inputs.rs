@@ -125,10 +125,7 @@ fn numbers(cell: &CellGraph) -> Vec<[f32; N_NUMBERS]> {
     let nodes = cell.nodes();
     let n = nodes.len();
     let sources: Vec<Vec<(usize, u32)>> = nodes.iter().map(|node| node.sources.clone()).collect();
-    let mut readers = vec![Vec::new(); n];
-    for (i, own) in sources.iter().enumerate() {
-        own.iter().for_each(|&(s, times)| readers[s].push((i, times)));
-    }
+    let readers = cell.readers();
     let (forth, back): (Vec<usize>, Vec<usize>) = ((0..n).collect(), (0..n).rev().collect());
     let depth = |order: &[usize], edges: &[Vec<(usize, u32)>], step: Step, pick: fn(f32, f32) -> f32| -> Vec<f32> {
         let mut depth = vec![0.0; n];

@@ -4,7 +4,7 @@
 //! cell: its summary numbers s; its neighbourhoods (Weisfeiler-Lehman labels, one and two steps towards the input and towards the
 //! output; Shervashidze et al. 2011, and Ru et al. 2021 for cells); its ways from input to output, each the operators along it. `m_g`
 //! is the median of the training samples' squared distances. The six constants are those of the largest posterior density given the
-//! training samples; nothing else is chosen.
+//! first 600 training samples; nothing else is chosen.
 //!
 //! **Invariant:** the order of cells does not matter, nor what else is ranked with them.
 
@@ -226,10 +226,7 @@ fn standardise(described: &mut [Description], learned: &[(usize, f64)]) {
 fn describe(cell: &CellGraph, vocabulary: &mut Vocabulary) -> Description {
     let nodes = cell.nodes();
     let sources: Vec<Vec<(usize, u32)>> = nodes.iter().map(|n| n.sources.clone()).collect();
-    let mut readers = vec![Vec::new(); nodes.len()];
-    for (i, own) in sources.iter().enumerate() {
-        own.iter().for_each(|&(s, times)| readers[s].push((i, times)));
-    }
+    let readers = cell.readers();
 
     let mut neighbourhoods: BTreeMap<usize, f64> = BTreeMap::new();
     for (towards, edges) in [("input", &sources), ("output", &readers)] {

@@ -62,6 +62,15 @@ impl CellGraph {
         &self.nodes
     }
 
+    /// Of every node the nodes that read it, ascending, and how often each.
+    pub fn readers(&self) -> Vec<Vec<(usize, u32)>> {
+        let mut readers = vec![Vec::new(); self.nodes.len()];
+        for (reader, node) in self.nodes.iter().enumerate() {
+            node.sources.iter().for_each(|&(source, times)| readers[source].push((reader, times)));
+        }
+        readers
+    }
+
     /// A text that isomorphic cells share, and no others.
     pub fn key(&self) -> String {
         let node = |n: &CellNode| format!("{:?}{:?}", n.op, n.sources);
