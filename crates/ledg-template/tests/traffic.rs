@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Net, describe, int, ints, none};
-use ledg_graph::{Execution, Graph, Traffic};
+use ledg_graph::{Attr, Attrs, Execution, Graph, Traffic};
 
 fn traffic(graph: &Graph) -> Vec<Traffic> {
     describe(graph).iter().map(|node| node.magnitudes.traffic).collect()
@@ -90,6 +90,25 @@ fn images_given_as_channels_last_need_no_copy_behind_a_normalisation_of_channels
     let norm = traffic(&net.finish(&[y]))[2];
     let elements = 8.0 * 36.0;
     assert_eq!(norm.eager, [4.0 * elements, 2.0 * elements], "channels first has to be copied to be contiguous");
+}
+
+#[test]
+fn interpolation_of_a_small_image_leaves_most_threads_idle() {
+    let resampled = |mode: &str, side: u64| {
+        let mut net = Net::new();
+        let (x, none_given, sizes) =
+            (net.input(&[1, 4, 7, 7]), net.weight(&[0]), net.ints(&[1, 4, side as i64, side as i64]));
+        let attrs = Attrs::new().with("mode", Attr::Str(mode.into()));
+        let y = net.op("Resize", attrs, &[x, none_given, none_given, sizes], &[1, 4, side, side]);
+        traffic(&net.finish(&[y]))[0]
+    };
+    let moved = 4.0 * (49.0 + 196.0);
+    // As many threads as positions, of the hundred thousand that memory would serve; channels-last has a thread an element.
+    assert_eq!(resampled("linear", 14).eager, [moved * 100_000.0 / 196.0, moved]);
+    assert_eq!(resampled("nearest", 14).eager, [moved; 2]);
+    assert_eq!(resampled("linear", 14).compiled, moved);
+    let large = 4.0 * (49.0 + 512.0 * 512.0);
+    assert_eq!(resampled("linear", 512).eager, [large; 2], "threads enough");
 }
 
 #[test]

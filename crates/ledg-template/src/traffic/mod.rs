@@ -9,6 +9,8 @@
 //! - **Views.** Transpositions, slices and most reshapes move nothing until an operator needs its operand contiguous.
 //! - **Layouts.** A convolution whose input or weight is channels-last answers in channels-last.
 //! - **Passes.** A bias of a convolution, or the batch normalisation folded into it, is a pass over the output.
+//! - **Interpolation.** Bilinear and bicubic resampling of channels-first images starts a thread an output position, which goes
+//!   through all samples and channels: a small image leaves most of a GPU idle.
 //! - **Loops.** A compiler fuses what is no library call; a value that only a fused loop reads never reaches memory.
 //!
 //! [`TemplateSet::steps`] makes a [`Step`] of each operation, [`traffic`] follows them. **Invariant:** what a node moves depends on
@@ -64,6 +66,8 @@ enum Kind {
     Select(u8),
     /// Concatenation.
     Concat,
+    /// Resampling that interpolates: a thread follows one position through all samples and channels.
+    Interpolation,
     /// One pass over operands and result.
     Loop,
     /// The same by a library, which a compiler does not fuse.
@@ -223,6 +227,7 @@ fn kind(view: &GraphView<'_>, fixed: &[bool], node: &Node, operator: Option<&Ope
         DimsKind::Move if transposes => Kind::Transpose,
         DimsKind::Move if operator.alias => Kind::Alias,
         DimsKind::Move if &*node.op.name == "Concat" => Kind::Concat,
+        DimsKind::Move if matches!(node.attrs.str("mode"), Some("linear" | "cubic")) => Kind::Interpolation,
         DimsKind::Gather if picked().is_some_and(|v| view.value(v).elements() == Some(1)) => {
             let shape = node.inputs[0].and_then(|v| view.value(v).shape.as_ref());
             let rank = shape.map_or(1, |shape| shape.len().max(1) as i64);
