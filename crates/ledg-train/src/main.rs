@@ -119,7 +119,7 @@ enum Command {
     },
     /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
     ///
-    /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/timm-families.toml
+    /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/default-families.toml
     /// --unmeasured-intervals configs/experiments/unseen-devices.toml --output crates/ledg-cost-model/assets/default.ledg
     Bundle {
         /// The experiment whose runs become the members.
