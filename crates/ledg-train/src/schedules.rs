@@ -330,8 +330,7 @@ impl Training<'_> {
     fn model(&self, member: &BTreeMap<String, Tensor>) -> ledg_cost_model::Result<ScheduleModel> {
         let (numbers, table) = (self.prepared.numbers.clone(), self.prepared.table.clone());
         let provenance = provenance(&self.data.train);
-        let model =
-            ScheduleModel::from_members(self.scorer.clone(), numbers, vec![member.clone()], table, provenance)?;
+        let model = ScheduleModel::from_members(self.scorer.clone(), numbers, vec![member.clone()], table, provenance)?;
         Ok(model.with_estimate(self.config.scorer.estimate))
     }
 }
