@@ -46,6 +46,9 @@ const OF_REGISTER: f64 = 6.0;
 /// Most copies of a vector that LLVM makes straight code of when it has made the vectors of a loop by itself.
 const COPIES_OF_LOOP: f64 = 64.0;
 
+/// Cycles of a function such as the exponential, by all rules: it is called for each lane.
+const CALL: f64 = 15.0;
+
 /// Fewest copies side by side that LLVM makes a vector of.
 const COPIES_OF_VECTOR: f64 = 4.0;
 
@@ -62,7 +65,7 @@ const BYTES_A_CYCLE: [f64; 4] = [f64::INFINITY, 64.0, 32.0, 12.0];
 pub(crate) enum Rules {
     Few,
     /// Also: values are loaded before loops that do not move them, values that fit into no register are kept on the stack, results
-    /// come and go as a whole, and short loops that LLVM made vectors of become straight code.
+    /// come and go as a whole, short loops that LLVM made vectors of become straight code, and functions are called.
     All,
 }
 
@@ -150,6 +153,9 @@ impl Estimate {
         let straight = (count / INSTRUCTIONS).max(memory / MEMORY).max(work / MULTIPLY).max(chain) + 0.5;
         let by_compiler = body.by_compiler();
         let mut cycles = straight * by_compiler * total / inside;
+        if rules == Rules::All {
+            cycles += CALL * state.calls * total;
+        }
         for (capacity, rate) in CAPACITIES.into_iter().zip(BYTES_A_CYCLE) {
             // What the whole program touches and keeps from run to run is not loaded again.
             let beyond = (program.bytes / capacity).min(1.0).powi(2);

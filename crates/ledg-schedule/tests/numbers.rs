@@ -277,3 +277,16 @@ fn a_schedule_has_an_estimate_by_all_rules() {
     let trace = "sch.reorder(l1, l3, l2)\nsch.unroll(loop=l1)\nsch.unroll(loop=l3)\nsch.vectorize(loop=l2)\n";
     cycles(&matmul_of(4, 8, 16, 32), trace, memory / 1.5, 1.0);
 }
+
+#[test]
+fn a_function_is_called_for_each_lane() {
+    let words = ScheduleWords::builtin().unwrap();
+    let trace = "l1, l2, l3 = sch.get_loops(block=b0)\nsch.reorder(l1, l3, l2)\nsch.vectorize(loop=l2)\n";
+    let of = |name: &str| {
+        let mut task = matmul();
+        task.blocks[0].name = name.into();
+        let trace = format!("b0 = sch.get_sblock(name=\"{name}\", func_name=\"main\")\n{trace}");
+        ScheduleGraph::new(&task, &trace, words).unwrap().cycles.exp2()
+    };
+    assert!((of("T_exp") - of("T_expense") - 15.0).abs() < 1e-9);
+}
