@@ -5,7 +5,8 @@
 //! loop is one instruction a register where it runs along the rows of a buffer, and one a lane where it does not. Where TVM leaves no
 //! vectors, those that LLVM makes by itself are counted: of a loop, and of copies of a statement that lie side by side.
 //!
-//! **Invariant:** an estimate is a number for a model to learn from, no prediction: its constants are round and the same for all machines.
+//! **Invariant:** an estimate is a number for a model to learn from or to add to, no prediction: its constants are round and the same for
+//! all machines.
 
 use crate::levels::{Levels, unrolled};
 use crate::nest::{BlockId, LoopId, Mark, Program, State, extent_of};
@@ -25,6 +26,11 @@ const MULTIPLY: f64 = 2.0;
 /// What a register that does not fit costs each time its value changes, as instructions that touch memory.
 const SPILL: f64 = 4.0;
 
+/// By all rules: what results that do not fit cost each time they come and go, and those that are on the stack each time they change;
+/// what a value costs that is read again after more than fits.
+const COMES_AND_GOES: f64 = 2.0;
+const KEPT: f64 = 2.0;
+
 /// Instructions that take a lane out of a vector and put it back.
 const LANE: f64 = 3.0;
 
@@ -37,6 +43,12 @@ const COMPILER_UNROLLS: f64 = 300.0;
 const OF_COPY: f64 = 2.0;
 const OF_REGISTER: f64 = 6.0;
 
+/// Most copies of a vector that LLVM makes straight code of when it has made the vectors of a loop by itself.
+const COPIES_OF_LOOP: f64 = 64.0;
+
+/// Cycles of a function such as the exponential, by all rules: it is called for each lane.
+const CALL: f64 = 15.0;
+
 /// Fewest copies side by side that LLVM makes a vector of.
 const COPIES_OF_VECTOR: f64 = 4.0;
 
@@ -45,6 +57,17 @@ const ON_STACK: f64 = 1024.0;
 
 /// Bytes a cycle beyond each of [`CAPACITIES`]; what goes through registers counts as instructions.
 const BYTES_A_CYCLE: [f64; 4] = [f64::INFINITY, 64.0, 32.0, 12.0];
+
+/// What an estimate knows. The nodes' numbers are of [`Rules::Few`], a schedule's cycles of [`Rules::All`]: a model that learns from
+/// numbers by few rules errs elsewhere than an estimate by all of them, so that both together choose better than either, and better
+/// than a model that learns from numbers by all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    Few,
+    /// Also: values are loaded before loops that do not move them, values that fit into no register are kept on the stack, results
+    /// come and go as a whole, short loops that LLVM made vectors of become straight code, and functions are called.
+    All,
+}
 
 /// An estimate of one block. All counts are positive.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,17 +109,18 @@ struct Body<'a> {
     lanes: f64,
     /// Floats in a register.
     register: f64,
+    rules: Rules,
 }
 
 impl Estimate {
     /// `None` where the nest is not known or the block has no accesses.
-    pub fn new(program: &Program, id: BlockId, levels: &Levels) -> Option<Estimate> {
+    pub fn new(program: &Program, id: BlockId, levels: &Levels, rules: Rules) -> Option<Estimate> {
         let state = &program.blocks[id];
         let total = levels.trips[0]?;
         if state.block.accesses.is_empty() {
             return None;
         }
-        let body = Body::new(program, id, levels);
+        let body = Body::new(program, id, levels, rules);
         let inside = levels.trips[body.from]?;
         let (loads, stores, lane_by_lane) = body.touches()?;
         let vectors = (body.lanes / body.register).ceil();
@@ -107,12 +131,19 @@ impl Estimate {
         let live = body.live(held, results)?;
         let registers = body.all_registers();
         let mut memory = loads + stores / held;
+        if rules == Rules::All {
+            memory += KEPT * body.kept()?;
+        }
         if reduces {
             memory += stores / held;
             // What does not fit beside a row of what is read is stored and loaded again, each time it changes.
             let fits = (registers - 2.0 - vectors.min(registers / 4.0)).max(1.0);
             if live > fits && work > 0.0 {
-                memory += SPILL * (live - fits) / live * results * (work / results).clamp(1.0, 64.0);
+                let on_stack = (live - fits) / live * results * (work / results).clamp(1.0, 64.0);
+                memory += match rules {
+                    Rules::Few => SPILL * on_stack,
+                    Rules::All => COMES_AND_GOES * (body.times_written()? + on_stack),
+                };
             }
         }
         let (taken_apart, branches) = body.lanes_and_branches(held, inside, stores);
@@ -122,6 +153,9 @@ impl Estimate {
         let straight = (count / INSTRUCTIONS).max(memory / MEMORY).max(work / MULTIPLY).max(chain) + 0.5;
         let by_compiler = body.by_compiler();
         let mut cycles = straight * by_compiler * total / inside;
+        if rules == Rules::All {
+            cycles += CALL * state.calls * total;
+        }
         for (capacity, rate) in CAPACITIES.into_iter().zip(BYTES_A_CYCLE) {
             // What the whole program touches and keeps from run to run is not loaded again.
             let beyond = (program.bytes / capacity).min(1.0).powi(2);
@@ -141,16 +175,23 @@ impl Estimate {
 }
 
 impl<'a> Body<'a> {
-    fn new(program: &'a Program, id: BlockId, levels: &'a Levels) -> Self {
+    fn new(program: &'a Program, id: BlockId, levels: &'a Levels, rules: Rules) -> Self {
         let from = straight_from(program, &program.blocks[id].nest);
         let place = levels.innermost(program, id, |l| program.loops[l].mark == Mark::Vectorized);
         let vector = place.filter(|&p| p >= from).map(|p| takes(program, id, levels, p)).unwrap_or_default();
         let lanes = vector.iter().map(|v| v.1).product();
-        let mut body =
-            Body { program, id, levels, from, vector, lanes, register: (program.vector_bytes / 4).max(1) as f64 };
+        let register = (program.vector_bytes / 4).max(1) as f64;
+        let mut body = Body { program, id, levels, from, vector, lanes, register, rules };
         if let Some(copies) = body.side_by_side() {
             body.vector = vec![copies];
             body.lanes = copies.1;
+        }
+        if rules == Rules::All
+            && let Some((place, vector)) = body.loop_of_vectors()
+        {
+            body.from = place;
+            body.vector = vec![vector];
+            body.lanes = vector.1;
         }
         body
     }
@@ -169,6 +210,14 @@ impl<'a> Body<'a> {
         let copies = self.levels.tiles[self.from].as_ref()?[axis];
         let vector = (axis, copies.min(self.register).log2().floor().exp2());
         (copies >= COPIES_OF_VECTOR && self.moves_along_rows(&[vector])).then_some(vector)
+    }
+
+    /// The loop around the body that LLVM makes vectors of and then straight code, and the vectors.
+    fn loop_of_vectors(&self) -> Option<(usize, (usize, f64))> {
+        let (place, (axis, take)) = self.made_vectors()?;
+        let whole = self.program.loops[self.state().nest[place]].extent == Some(take) && take % self.register == 0.0;
+        let copies = take / self.register * self.levels.trips[self.from]?;
+        (whole && copies <= COPIES_OF_LOOP).then_some((place, (axis, self.register)))
     }
 
     /// Whether all accesses move along rows or not at all, and what is written does move.
@@ -226,8 +275,22 @@ impl<'a> Body<'a> {
         Some((loads, stores, apart / accesses.len() as f64))
     }
 
-    /// Loads of what is read in the straight code, in its order.
+    /// Loads of what is read in the straight code. By all rules, what the loop around it does not move is loaded before that loop.
     fn times_loaded(&self, access: &Access) -> Option<f64> {
+        let (times, inner) = (self.times_used(access)?, self.outer(self.from)?);
+        let nest = &self.state().nest;
+        let around = nest[..self.from].iter().rposition(|&l| self.program.loops[l].extent != Some(1.0));
+        if let Some(level) = around.filter(|_| self.rules == Rules::All && self.fits(&inner)) {
+            let outer = self.outer(level)?;
+            if places(access, &outer) == places(access, &inner) {
+                return Some(times * executions(&inner) / executions(&outer));
+            }
+        }
+        Some(times)
+    }
+
+    /// Times that the straight code, in its order, takes a place of an access into registers.
+    fn times_used(&self, access: &Access) -> Option<f64> {
         let nest = &self.state().nest;
         let mut inner = self.outer(nest.len())?;
         let mut times = places(access, &inner);
@@ -242,6 +305,24 @@ impl<'a> Body<'a> {
         Some(times)
     }
 
+    /// Registers of results that the straight code takes in, in its order.
+    fn times_written(&self) -> Option<f64> {
+        let writes = self.state().block.accesses.iter().filter(|a| a.write);
+        writes.map(|access| Some(self.times_used(access)? * self.registers_of(access))).sum()
+    }
+
+    /// Registers of what the straight code reads again after more than fits into them: LLVM keeps such values on the stack.
+    fn kept(&self) -> Option<f64> {
+        let outer = self.outer(self.from)?;
+        let mut kept = 0.0;
+        for access in self.state().block.accesses.iter().filter(|a| !a.write) {
+            if !self.fits(&outer) && self.times_used(access)? > places(access, &outer) {
+                kept += self.taken(access, &outer);
+            }
+        }
+        Some(kept)
+    }
+
     /// Whether the data of all accesses fits into the registers.
     fn fits(&self, outer: &[f64]) -> bool {
         let used: f64 = self.state().block.accesses.iter().map(|access| self.taken(access, outer)).sum();
@@ -250,8 +331,13 @@ impl<'a> Body<'a> {
 
     /// Registers that the data of an access takes, of executions of the vectorised statement by axis.
     fn taken(&self, access: &Access, outer: &[f64]) -> f64 {
+        places(access, outer) * self.registers_of(access)
+    }
+
+    /// Registers of one place of an access.
+    fn registers_of(&self, access: &Access) -> f64 {
         let moves = access.dims.iter().flatten().any(|d| self.vector.iter().any(|v| v.0 == d.0));
-        places(access, outer) * if moves { (self.lanes / self.registers(access)).ceil() } else { 1.0 }
+        if moves { (self.lanes / self.registers(access)).ceil() } else { 1.0 }
     }
 
     /// Registers that what is written at a level takes.
@@ -319,30 +405,32 @@ impl<'a> Body<'a> {
             && readers.iter().any(|reader| self.by_lanes(lanes_of(program, &reader.nest)))
     }
 
-    /// Share of the iterations that is left where LLVM vectorises the loop around a body without vectors: no other loop may be inside, and
-    /// all accesses move along rows or not at all.
+    /// Share of the iterations that is left where LLVM vectorises the loop around a body without vectors.
     fn by_compiler(&self) -> f64 {
-        let (program, state) = (self.program, self.state());
-        let mut outwards = (0..self.from).rev();
-        let place = outwards.find(|&p| program.loops[state.nest[p]].extent != Some(1.0));
-        let Some(place) = place.filter(|_| self.lanes == 1.0) else { return 1.0 };
-        let l = state.nest[place];
-        let branches = !state.conditional.is_empty() && self.levels.trips[self.from].is_none_or(|copies| copies > 8.0);
-        let serial = matches!(program.loops[l].mark, Mark::Serial | Mark::Parallel);
-        if branches || !serial || program.kind(l) != "spatial" || !innermost(program, l) {
-            return 1.0;
-        }
-        let mut moved = takes(program, self.id, self.levels, place);
-        moved.truncate(1);
-        let [(_, take)] = moved[..] else { return 1.0 };
-        if !self.moves_along_rows(&moved) {
-            return 1.0;
-        }
+        let Some((_, (_, take))) = self.made_vectors() else { return 1.0 };
         // Registers of 64 bytes come with masks, so that what is less than one is one.
-        if program.vector_bytes >= 64 && take < self.register {
+        if self.program.vector_bytes >= 64 && take < self.register {
             return 1.0 / take;
         }
         ((take / self.register).floor() + take % self.register) / take
+    }
+
+    /// The loop around a body without vectors that LLVM vectorises, with the axis it moves along and how far: no other loop may be
+    /// inside, and all accesses move along rows or not at all.
+    fn made_vectors(&self) -> Option<(usize, (usize, f64))> {
+        let (program, state) = (self.program, self.state());
+        let mut outwards = (0..self.from).rev();
+        let place = outwards.find(|&p| program.loops[state.nest[p]].extent != Some(1.0))?;
+        let l = state.nest[place];
+        let branches = !state.conditional.is_empty() && self.levels.trips[self.from].is_none_or(|copies| copies > 8.0);
+        let serial = matches!(program.loops[l].mark, Mark::Serial | Mark::Parallel);
+        if self.lanes != 1.0 || branches || !serial || program.kind(l) != "spatial" || !innermost(program, l) {
+            return None;
+        }
+        let mut moved = takes(program, self.id, self.levels, place);
+        moved.truncate(1);
+        let vector = *moved.first()?;
+        self.moves_along_rows(&moved).then_some((place, vector))
     }
 }
 

@@ -6,7 +6,7 @@ use ledg_graph::{EdgeList, Relations};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, ScheduleError};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Rules};
 use crate::levels::Levels;
 use crate::nest::{BlockId, Mark, Program, footprint, written};
 use crate::numbers::{CAPACITIES, N_ACCESSES, N_NUMBERS, Numbers, at};
@@ -16,7 +16,7 @@ use crate::trace;
 use crate::words::ScheduleWords;
 
 /// Version of the JSON form of a schedule graph.
-pub const SCHEDULE_WIRE_VERSION: u32 = 1;
+pub const SCHEDULE_WIRE_VERSION: u32 = 2;
 
 /// Most nodes of a schedule graph.
 const MAX_NODES: usize = 1 << 15;
@@ -68,6 +68,9 @@ pub struct ScheduleGraph {
     pub relations: Relations,
     /// How often the trace named what the replay could not follow; the numbers of what it touches are marked unknown.
     pub unknown: usize,
+    /// An estimate of how long the program runs: log2 of its cycles by the task's iterations, 0 where a nest is not known. It knows
+    /// rules of compilers that the nodes' numbers do not.
+    pub cycles: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +81,7 @@ struct GraphWire {
     /// (father, son)
     edges: Vec<(u32, u32)>,
     unknown: usize,
+    cycles: f64,
 }
 
 /// Nodes while they are made.
@@ -126,10 +130,10 @@ impl ScheduleGraph {
             limit("nodes of a schedule", nodes.nodes.len(), MAX_NODES)?;
         }
         let mut program = replay.program;
-        finish(&mut program, &mut nodes, words);
+        let cycles = finish(&mut program, &mut nodes, words);
         limit("nodes of a schedule", nodes.nodes.len(), MAX_NODES)?;
         let relations = Relations::from_fathers(EdgeList::from_rows(nodes.fathers));
-        Ok(ScheduleGraph { nodes: nodes.nodes, relations, unknown: program.unknown })
+        Ok(ScheduleGraph { nodes: nodes.nodes, relations, unknown: program.unknown, cycles })
     }
 
     /// The graph as JSON.
@@ -141,6 +145,7 @@ impl ScheduleGraph {
             nodes: self.nodes.clone(),
             edges: edges.collect(),
             unknown: self.unknown,
+            cycles: self.cycles,
         };
         // Plain data without maps: there is nothing that JSON cannot say.
         serde_json::to_string(&wire).unwrap_or_default()
@@ -159,6 +164,9 @@ impl ScheduleGraph {
         if wire.version != SCHEDULE_WIRE_VERSION {
             return Err(bad("version", format!("is {}, this library reads {SCHEDULE_WIRE_VERSION}", wire.version)));
         }
+        if !wire.cycles.is_finite() {
+            return Err(bad("cycles", format!("is {}, must be finite", wire.cycles)));
+        }
         limit("nodes of a schedule", wire.nodes.len(), MAX_NODES)?;
         if let Some(i) = wire.nodes.iter().position(|n| n.numbers.len() != N_NUMBERS) {
             return Err(bad("nodes", format!("node {i} has {} numbers, not {N_NUMBERS}", wire.nodes[i].numbers.len())));
@@ -171,7 +179,7 @@ impl ScheduleGraph {
             fathers[son as usize].push(father);
         }
         let relations = Relations::from_fathers(EdgeList::from_rows(fathers));
-        Ok(ScheduleGraph { nodes: wire.nodes, relations, unknown: wire.unknown })
+        Ok(ScheduleGraph { nodes: wire.nodes, relations, unknown: wire.unknown, cycles: wire.cycles })
     }
 }
 
@@ -185,16 +193,19 @@ fn producers(program: &Program, b: BlockId) -> Vec<BlockId> {
     program.order.iter().filter(writes).copied().collect()
 }
 
-/// The loops and blocks of the final program.
-fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
+/// The loops and blocks of the final program; the estimate of [`ScheduleGraph::cycles`].
+fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) -> f64 {
     let mut of_loop: HashMap<usize, u32> = HashMap::new();
     let task = TaskNumbers::new(program);
     let order: Vec<BlockId> = program.order.iter().copied().filter(|&b| !program.blocks[b].inlined).collect();
     let views: HashMap<BlockId, Levels> = order.iter().map(|&b| (b, Levels::new(program, b))).collect();
     let estimates: HashMap<BlockId, Estimate> =
-        views.iter().filter_map(|(&b, levels)| Some((b, Estimate::new(program, b, levels)?))).collect();
+        views.iter().filter_map(|(&b, levels)| Some((b, Estimate::new(program, b, levels, Rules::Few)?))).collect();
     // In order of execution, so that the sum is the same each time.
     let cycles: f64 = order.iter().filter_map(|b| estimates.get(b)).map(|e| e.cycles).sum();
+    let works = order.iter().filter(|&&b| !program.blocks[b].block.accesses.is_empty());
+    let all: Option<f64> = works.map(|b| Some(Estimate::new(program, *b, &views[b], Rules::All)?.cycles)).sum();
+    let of_all = all.map_or(0.0, |cycles| (cycles / task.iterations).max(1e-6).log2());
     for b in order {
         let mut enclosing = None;
         let mut limit = 0.0f64;
@@ -236,6 +247,7 @@ fn finish(program: &mut Program, nodes: &mut Nodes, words: &ScheduleWords) {
         let node = nodes.full("block", words.of_block(program.blocks[b].role), numbers, fathers);
         program.blocks[b].last = Some(node);
     }
+    of_all
 }
 
 /// Numbers of the task, as they stand in every row of the final program.

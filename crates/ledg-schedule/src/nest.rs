@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub nest: Vec<LoopId>,
     pub last: Option<u32>,
     pub inlined: bool,
+    /// Functions that one execution calls.
+    pub calls: f64,
     /// It reads under a condition on these axes.
     pub conditional: Vec<usize>,
     /// Axes of other blocks whose loops also move along own axes: (block, its axis, own axis).
@@ -80,6 +82,12 @@ pub(crate) struct Program {
     pub unknown: usize,
 }
 
+/// Functions that a block's execution calls, by what it is named after.
+fn calls(block: &Block) -> f64 {
+    let named = block.name.rsplit('_').next().unwrap_or_default();
+    f64::from(u8::from(["exp", "erf", "tanh", "sigmoid", "log", "power"].contains(&named)))
+}
+
 impl Program {
     pub fn new(task: &Task) -> Program {
         let iterations = task.blocks.iter().map(|b| b.axes.iter().map(|a| a.extent as f64).product::<f64>()).sum();
@@ -96,6 +104,7 @@ impl Program {
         for block in &task.blocks {
             let role = if block.axes.iter().any(|a| a.reduce) { "reduction" } else { "compute" };
             let id = program.add_block(block.clone(), role, None);
+            program.blocks[id].calls = calls(block);
             program.blocks[id].conditional = padded(block, task);
             program.blocks[id].conditional.extend(irregular(block, task));
             program.own_nest(id);
@@ -113,6 +122,7 @@ impl Program {
             nest: Vec::new(),
             last: None,
             inlined: false,
+            calls: 0.0,
             conditional: Vec::new(),
             shared: Vec::new(),
         });
@@ -175,7 +185,7 @@ impl Program {
     /// buffers instead of the one between.
     pub fn inline(&mut self, id: BlockId, reverse: bool) {
         self.blocks[id].inlined = true;
-        let own = self.blocks[id].block.clone();
+        let (own, called) = (self.blocks[id].block.clone(), self.blocks[id].calls);
         let conditional = !self.blocks[id].conditional.is_empty();
         let between: Vec<&Access> = own.accesses.iter().filter(|a| a.write != reverse).collect();
         for (o, host) in self.blocks.iter_mut().enumerate() {
@@ -208,6 +218,7 @@ impl Program {
                     }
                 }
                 host.block.flops += own.flops;
+                host.calls += called;
                 if conditional {
                     let slide = there.dims.iter().filter(|d| slides(&host.block, d));
                     host.conditional.extend(slide.flatten().map(|d| d.0));

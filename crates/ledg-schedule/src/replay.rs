@@ -491,6 +491,8 @@ impl<'a> Replay<'a> {
         });
         let nest: Vec<LoopId> = nest.collect();
         self.program.blocks[id].nest = nest;
+        self.program.blocks[id].calls = state.calls;
+        self.program.blocks[b].calls = 0.0;
         self.program.blocks[id].last = Some(node);
         self.names.insert(output, Meaning::Block(id));
         // The second stage reads what the first wrote: its spatial loops and the one that was kept apart.

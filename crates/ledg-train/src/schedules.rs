@@ -71,6 +71,9 @@ struct Architecture {
     sentences: bool,
     dropout: f64,
     feature_noise: f64,
+    /// What is taken off a score for each doubling of the estimated cycles, once all is trained.
+    #[serde(default)]
+    estimate: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -181,7 +184,8 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
         ],
         ..provenance(&data.train)
     };
-    let model = ScheduleModel::from_members(scorer, prepared.numbers, members, prepared.table, provenance)?;
+    let model = ScheduleModel::from_members(scorer, prepared.numbers, members, prepared.table, provenance)?
+        .with_estimate(config.scorer.estimate);
     let output = folder.join("schedules.ledg");
     model.save(&output)?;
     println!("{}: {} members", output.display(), config.seeds.len());
@@ -271,7 +275,8 @@ fn one_fold(
         weights,
         prepared.table.clone(),
         provenance(&data.train),
-    )?;
+    )?
+    .with_estimate(config.scorer.estimate);
     Ok(FoldResult { config: own, members, together: by_task(&model, &data.validation)? })
 }
 
@@ -324,13 +329,9 @@ impl Training<'_> {
     /// A model of one member's weights.
     fn model(&self, member: &BTreeMap<String, Tensor>) -> ledg_cost_model::Result<ScheduleModel> {
         let (numbers, table) = (self.prepared.numbers.clone(), self.prepared.table.clone());
-        ScheduleModel::from_members(
-            self.scorer.clone(),
-            numbers,
-            vec![member.clone()],
-            table,
-            provenance(&self.data.train),
-        )
+        let provenance = provenance(&self.data.train);
+        let model = ScheduleModel::from_members(self.scorer.clone(), numbers, vec![member.clone()], table, provenance)?;
+        Ok(model.with_estimate(self.config.scorer.estimate))
     }
 }
 
@@ -340,6 +341,7 @@ impl Config {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
         let config: Config = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         ensure!(!config.seeds.is_empty(), "{}: `seeds` is empty", path.display());
+        ensure!(config.scorer.estimate >= 0.0, "{}: `scorer.estimate` must be at least 0", path.display());
         ensure!(config.train.validate_every > 0, "{}: `train.validate_every` must be at least 1", path.display());
         Ok(config)
     }

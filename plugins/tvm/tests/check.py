@@ -130,7 +130,7 @@ def check_abi() -> None:
     alone = np.array([model.score(task, [t])[0][0] for t in traces])
     assert np.array_equal(alone, scores[:-1]), "a batch equals its parts"
     graph = json.loads(model.graph(task, traces[0]))
-    assert graph["version"] == 1 and len(graph["nodes"]) > 10
+    assert graph["version"] == 2 and len(graph["nodes"]) > 10 and np.isfinite(graph["cycles"])
 
 
 def check_replay() -> None:

@@ -29,6 +29,9 @@ pub struct ScheduleHeader {
     pub scorer: ScoreConfig,
     /// Members of the ensemble.
     pub members: usize,
+    /// What is taken off a score for each doubling of the estimated cycles.
+    #[serde(default)]
+    pub estimate: f64,
     /// Statistics of the nodes' numbers.
     pub numbers: Standardizer,
     /// Version of the nodes' numbers.
@@ -97,6 +100,9 @@ pub(super) fn from_bytes(bytes: &[u8], origin: &str, words: &ScheduleWords, enco
     let finite = header.numbers.mean.iter().chain(&header.numbers.std).all(|x| x.is_finite());
     if !finite || header.numbers.std.iter().any(|x| *x <= 0.0) {
         return Err(damaged("header: `numbers` holds an impossible statistic".into()));
+    }
+    if !header.estimate.is_finite() || header.estimate < 0.0 {
+        return Err(damaged(format!("header: `estimate` is {}, must be at least 0", header.estimate)));
     }
     header.scorer.trunk().validate()?;
     let (members, table) = weights::from_bytes(bytes, origin, header.members)?;

@@ -148,6 +148,7 @@ impl ScheduleModel {
             version: SCHEDULE_BUNDLE_VERSION,
             scorer: config,
             members: members.len(),
+            estimate: 0.0,
             numbers,
             schema: SCHEDULE_SCHEMA,
             words_fingerprint: words.fingerprint().to_owned(),
@@ -155,6 +156,14 @@ impl ScheduleModel {
             provenance,
         };
         Self::assemble(header, members, table, words, encoder)
+    }
+
+    /// The same model with another weight of the estimated cycles ([`ScheduleGraph::cycles`], which no member sees): for each doubling of them, so much is
+    /// taken off the score that the members give. Their errors and the estimate's are not the same.
+    #[must_use]
+    pub fn with_estimate(mut self, weight: f64) -> Self {
+        self.header.estimate = weight;
+        self
     }
 
     fn assemble(
@@ -238,8 +247,10 @@ impl ScheduleModel {
             let graphs: Vec<_> = traces.iter().map(|t| ScheduleGraph::new(task, t, self.words)).collect();
             embed(&self.encoder, &self.table, graphs.iter().flatten(), &mut vectors)?;
             out.extend(graphs.into_iter().map(|graph| -> Result<f64> {
-                let input = graph_input(&graph?, &vectors, &self.header.numbers);
-                Ok(self.executor.score(&input.nodes, &input.relations, &mut store)?)
+                let graph = graph?;
+                let input = graph_input(&graph, &vectors, &self.header.numbers);
+                let learned = self.executor.score(&input.nodes, &input.relations, &mut store)?;
+                Ok(learned - self.header.estimate * graph.cycles)
             }));
         }
         Ok(out)
