@@ -144,7 +144,8 @@ impl Evaluation {
             None => {
                 let what = match self.experiment.split {
                     SplitConfig::HardwareGroups { .. } => "chips",
-                    SplitConfig::OperatorGroups { .. } | SplitConfig::GraphOperators { .. } => "operators",
+                    SplitConfig::OperatorGroups { .. } => "groups",
+                    SplitConfig::GraphOperators { .. } => "operators",
                     _ => "families",
                 };
                 format!("Each fold's {what}, intervals calibrated on the other folds' held-out predictions.")
