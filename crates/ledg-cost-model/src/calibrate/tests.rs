@@ -269,7 +269,7 @@ fn a_platform_that_is_like_a_measured_one_is_found_and_kept() {
 fn sessions_and_nodes_know_the_relatives() {
     let model = CostModel::default_model().unwrap();
     let (new, like) = (platform("l4:fp32"), platform("gold_6226:fp32/nchw/eager/pt1.8.1"));
-    let calibrated = Arc::new(model.calibrate(&records_like(&model, &new, &like, 12, 1.0)).unwrap());
+    let calibrated = Arc::new(model.calibrate(&records_like(&model, &new, &like, 30, 1.0)).unwrap());
     assert!(!calibrated.calibration().unwrap().platforms[&new.to_string()].relatives.is_empty());
     let graph = varied(70);
     let single = Arc::new(graph.rescale_batch(1).unwrap());
