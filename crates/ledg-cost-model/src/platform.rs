@@ -160,6 +160,7 @@ fn execution(platform: &Platform) -> Execution {
         "eager" => {
             let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
             Execution::Eager {
+                gpu: platform.device.kind == Kind::Gpu,
                 channels_last: runtime.layout == Layout::Nhwc,
                 mixed,
                 // `scaled_dot_product_attention` came with 2.0.

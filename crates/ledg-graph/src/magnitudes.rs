@@ -29,6 +29,8 @@ pub struct Traffic {
     pub eager: [f64; 2],
     /// The same: what mixed precision adds.
     pub eager_mixed: [f64; 2],
+    /// What a GPU could have moved besides in the threads that a kernel leaves idle, by layout as above.
+    pub idle: [f64; 2],
     /// What attention adds that is no kernel of its own.
     pub scores: f64,
     /// The same under mixed precision.
@@ -47,6 +49,8 @@ pub enum Execution {
     AsStated,
     /// Operators one by one.
     Eager {
+        /// By a GPU, which needs many threads to be busy.
+        gpu: bool,
         /// Images and weights are given as channels last.
         channels_last: bool,
         /// Under mixed precision.
@@ -76,6 +80,7 @@ impl Traffic {
         Traffic {
             eager: pair(self.eager, other.eager),
             eager_mixed: pair(self.eager_mixed, other.eager_mixed),
+            idle: pair(self.idle, other.idle),
             scores: f(self.scores, other.scores),
             scores_mixed: f(self.scores_mixed, other.scores_mixed),
             compiled: f(self.compiled, other.compiled),
@@ -84,9 +89,9 @@ impl Traffic {
     }
 
     /// All its numbers.
-    pub fn numbers(&self) -> [f64; 8] {
-        let Traffic { eager, eager_mixed, scores, scores_mixed, compiled, compiled_mixed } = *self;
-        [eager[0], eager[1], eager_mixed[0], eager_mixed[1], scores, scores_mixed, compiled, compiled_mixed]
+    pub fn numbers(&self) -> [f64; 10] {
+        let Traffic { eager: e, eager_mixed: m, idle, scores, scores_mixed, compiled, compiled_mixed } = *self;
+        [e[0], e[1], m[0], m[1], idle[0], idle[1], scores, scores_mixed, compiled, compiled_mixed]
     }
 }
 
@@ -113,11 +118,12 @@ impl Magnitudes {
         let also = |condition: bool, elements: f64| if condition { elements } else { 0.0 };
         match execution {
             Execution::AsStated => self.moved_elems(),
-            Execution::Eager { channels_last, mixed, fused_attention } => {
+            Execution::Eager { gpu, channels_last, mixed, fused_attention } => {
                 let layout = usize::from(channels_last);
                 let scores = if mixed { t.scores_mixed } else { t.scores };
                 t.eager[layout]
                     + also(mixed, t.eager_mixed[layout])
+                    + also(gpu, t.idle[layout])
                     + also(!fused_attention, scores)
                     + self.weight_elems
             }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Net, describe, int, ints, none};
-use ledg_graph::{Attr, Attrs, Execution, Graph, Traffic};
+use ledg_graph::{Attr, Attrs, Execution, Graph, Magnitudes, Traffic};
 
 fn traffic(graph: &Graph) -> Vec<Traffic> {
     describe(graph).iter().map(|node| node.magnitudes.traffic).collect()
@@ -104,11 +104,14 @@ fn interpolation_of_a_small_image_leaves_most_threads_idle() {
     };
     let moved = 4.0 * (49.0 + 196.0);
     // As many threads as positions, of the hundred thousand that memory would serve; channels-last has a thread an element.
-    assert_eq!(resampled("linear", 14).eager, [moved * 100_000.0 / 196.0, moved]);
-    assert_eq!(resampled("nearest", 14).eager, [moved; 2]);
-    assert_eq!(resampled("linear", 14).compiled, moved);
-    let large = 4.0 * (49.0 + 512.0 * 512.0);
-    assert_eq!(resampled("linear", 512).eager, [large; 2], "threads enough");
+    let small = resampled("linear", 14);
+    assert_eq!((small.eager, small.compiled), ([moved; 2], moved));
+    assert_eq!(small.idle, [moved * (100_000.0 / 196.0 - 1.0), 0.0]);
+    assert_eq!(resampled("nearest", 14).idle, [0.0; 2]);
+    assert_eq!(resampled("linear", 512).idle, [0.0; 2], "threads enough");
+    let on = |gpu| Execution::Eager { gpu, channels_last: false, mixed: false, fused_attention: true };
+    let node = Magnitudes { traffic: small, ..Magnitudes::default() };
+    assert_eq!((node.moved_in(on(true)), node.moved_in(on(false))), (moved * 100_000.0 / 196.0, moved));
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn attention_without_a_kernel_passes_over_its_scores() {
     let graph = net.finish(&[y]);
     let [node] = &describe(&graph)[..] else { panic!("one kernel") };
     let moved = |mixed, fused_attention| {
-        node.magnitudes.moved_in(Execution::Eager { channels_last: false, mixed, fused_attention })
+        node.magnitudes.moved_in(Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention })
     };
     assert_eq!(moved(false, true), 4.0 * 64.0);
     assert_eq!(moved(false, false) - moved(false, true), 6.0 * 32.0);
@@ -147,7 +150,7 @@ fn without_shapes_everybody_moves_what_is_stated() {
 }
 
 fn eager(mixed: bool) -> Execution {
-    Execution::Eager { channels_last: false, mixed, fused_attention: true }
+    Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention: true }
 }
 
 #[test]

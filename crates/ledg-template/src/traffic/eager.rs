@@ -148,7 +148,7 @@ impl Run<'_> {
         // Narrow elements, by layout; what mixed precision adds to them.
         let (mut plain, mut mixed) = ([read + written; 2], [0.0; 2]);
         if step.kind == Kind::Interpolation {
-            self.slowed_by_idle_threads(at, &x, &mut plain);
+            self.idle(at, &x, plain[0], traffic);
         }
         let mut wide_in = 0.0;
         for &v in &step.inputs {
@@ -196,16 +196,16 @@ impl Run<'_> {
     }
 
     /// Interpolation of an image that is not channels last has as many threads as the answer has positions; with fewer than memory
-    /// would serve, it takes as long as if so much more were moved.
-    fn slowed_by_idle_threads(&self, at: usize, x: &State, moved: &mut [f64; 2]) {
+    /// would serve, a GPU takes as long as if so much more were `moved`.
+    fn idle(&self, at: usize, x: &State, moved: f64, traffic: &mut Traffic) {
         let step = self.steps.steps[at];
         let (Some(&from), Some(&to)) = (step.inputs.first(), step.outputs.first()) else { return };
         let positions: f64 = self.steps.shape(to).iter().skip(2).map(|&d| d as f64).product();
         let mut shape = Vec::new();
         doubled(self.steps.shape(from), x.batch_axis, &mut shape);
-        for (layout, moved) in moved.iter_mut().enumerate() {
+        for (layout, idle) in traffic.idle.iter_mut().enumerate() {
             if !x.strides[layout].is_channels_last(&shape) {
-                *moved *= (THREADS_IN_FLIGHT / positions.max(1.0)).max(1.0);
+                *idle += moved * (THREADS_IN_FLIGHT / positions.max(1.0) - 1.0).max(0.0);
             }
         }
     }
