@@ -2,11 +2,12 @@
 
 use std::ffi::CString;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ledg_cost_model::graph::{Graph, Limits};
 use ledg_cost_model::onnx::{self, Imported, OnnxOptions, UnknownPolicy};
 use ledg_cost_model::{CostModel, PreparedGraph};
+use once_cell::sync::OnceCell;
 
 use crate::error::ledg_error;
 use crate::guard;
@@ -35,18 +36,18 @@ const PREPARED_FOR: usize = 4;
 pub struct ledg_graph {
     pub(crate) graph: Arc<Graph>,
     name: CString,
-    prepared: [OnceLock<(Arc<CostModel>, Arc<PreparedGraph>)>; PREPARED_FOR],
+    prepared: [OnceCell<(Arc<CostModel>, Arc<PreparedGraph>)>; PREPARED_FOR],
 }
 
 impl ledg_graph {
     pub(crate) fn new(graph: Graph) -> Self {
         let name = CString::new(graph.name().replace('\0', "\\0")).unwrap_or_default();
-        ledg_graph { graph: Arc::new(graph), name, prepared: [const { OnceLock::new() }; PREPARED_FOR] }
+        ledg_graph { graph: Arc::new(graph), name, prepared: [const { OnceCell::new() }; PREPARED_FOR] }
     }
 
     /// The graph as the model takes it.
     pub(crate) fn prepared(&self, model: &ledg_model) -> Result<Arc<PreparedGraph>> {
-        let mine = |slot: &OnceLock<(Arc<CostModel>, Arc<PreparedGraph>)>| {
+        let mine = |slot: &OnceCell<(Arc<CostModel>, Arc<PreparedGraph>)>| {
             slot.get().filter(|(base, _)| Arc::ptr_eq(base, &model.base)).map(|(_, prepared)| Arc::clone(prepared))
         };
         if let Some(prepared) = self.prepared.iter().find_map(mine) {

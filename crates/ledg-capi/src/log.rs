@@ -1,7 +1,8 @@
 //! The log callback: the only state of the library outside handles.
 
 use std::ffi::c_void;
-use std::sync::{PoisonError, RwLock};
+
+use parking_lot::RwLock;
 
 use crate::guard;
 use crate::text::ledg_str;
@@ -39,14 +40,14 @@ static LOG: RwLock<Option<Callback>> = RwLock::new(None);
 pub unsafe extern "C" fn ledg_set_log(callback: ledg_log_fn, user: *mut c_void, max_level: i32) {
     guard::value((), || {
         let callback = callback.map(|function| Callback { function, user, level: max_level });
-        *LOG.write().unwrap_or_else(PoisonError::into_inner) = callback;
+        *LOG.write() = callback;
     });
 }
 
 /// Says something, if anybody listens. The message is made only then.
 pub(crate) fn say(level: i32, message: impl FnOnce() -> String) {
     // Copied out, so that a callback may set another one.
-    let callback = *LOG.read().unwrap_or_else(PoisonError::into_inner);
+    let callback = *LOG.read();
     let Some(callback) = callback.filter(|c| level <= c.level) else { return };
     let message = message();
     // SAFETY: the header asks for a function of this type that takes these arguments on any thread.

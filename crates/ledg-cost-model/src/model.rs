@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ledg_encoder::Encoder;
 use ledg_graph::Graph;
 use ledg_predictor::{NodeCost, PlatformInput, PredictorConfig};
 use ledg_template::hardware::Platform;
 use ledg_template::{NodeDescription, TemplateSet};
+use once_cell::sync::OnceCell;
 
 use crate::bundle::{Bundle, BundleHeader};
 use crate::calibrate::kinds::Kind;
@@ -68,7 +69,7 @@ struct Weights {
     /// Devices that the training data measured.
     measured: BTreeSet<String>,
     /// Its platforms, readied when a calibration first asks for them.
-    relatives: OnceLock<SharedRelatives>,
+    relatives: OnceCell<SharedRelatives>,
     /// The bundle it came from, to be saved with another header.
     bytes: Cow<'static, [u8]>,
 }
@@ -189,7 +190,7 @@ impl CostModel {
     /// # Errors
     /// Only if the library was built with a bundle that does not match it, which a test excludes.
     pub fn default_model() -> Result<Arc<CostModel>> {
-        static MODEL: OnceLock<Arc<CostModel>> = OnceLock::new();
+        static MODEL: OnceCell<Arc<CostModel>> = OnceCell::new();
         if let Some(model) = MODEL.get() {
             return Ok(Arc::clone(model));
         }
@@ -224,7 +225,7 @@ impl CostModel {
         let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
         let calibration = bundle.header.calibration.take().map(Arc::new);
         let encoder = encoder.with_table(bundle.sentences)?;
-        let relatives = OnceLock::new();
+        let relatives = OnceCell::new();
         let weights = Weights { header: bundle.header, engine, encoder, measured, relatives, bytes };
         let model = CostModel { weights: Arc::new(weights), describer, calibration };
         model.check_relatives(origin)?;

@@ -3,10 +3,12 @@
 //! **Invariant:** `&self` everywhere after construction. A call that meets an error changes nothing but the statistics.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use indexmap::IndexMap;
+use once_cell::sync::OnceCell;
+use parking_lot::RwLock;
 
 use crate::bert::MINILM;
 use crate::error::start_of;
@@ -21,7 +23,7 @@ pub const DEFAULT_MEMO_LIMIT: usize = 32 * 1024;
 /// reference or `Arc` between threads.
 pub struct Encoder {
     source: Source,
-    model: OnceLock<Arc<Model>>,
+    model: OnceCell<Arc<Model>>,
     table: Option<SentenceTable>,
     memo: RwLock<Memo>,
     counts: Counts,
@@ -66,7 +68,7 @@ impl Encoder {
 
     fn new(source: Source) -> Self {
         let memo = RwLock::new(Memo::new(DEFAULT_MEMO_LIMIT));
-        Self { source, model: OnceLock::new(), table: None, memo, counts: Counts::default() }
+        Self { source, model: OnceCell::new(), table: None, memo, counts: Counts::default() }
     }
 
     /// Attaches a table of sentences embedded ahead of time, in place of any attached before.
@@ -105,7 +107,7 @@ impl Encoder {
         // Unknown sentence -> where it is wanted.
         let mut unknown: IndexMap<&str, Vec<usize>> = IndexMap::new();
         {
-            let memo = self.memo.read().unwrap_or_else(PoisonError::into_inner);
+            let memo = self.memo.read();
             for (i, &sentence) in sentences.iter().enumerate() {
                 if let Some(vector) = self.table.as_ref().and_then(|t| t.get(sentence)) {
                     out[i] = Some(vector.clone());
@@ -133,7 +135,7 @@ impl Encoder {
         }
         if !unknown.is_empty() || !used_again.is_empty() {
             // A poisoned memo is sound: an insertion either happened or did not.
-            let mut memo = self.memo.write().unwrap_or_else(PoisonError::into_inner);
+            let mut memo = self.memo.write();
             let new = unknown.keys().copied().zip(&vectors);
             for (sentence, vector) in new.chain(used_again.iter().map(|(s, v)| (*s, v))) {
                 memo.insert(sentence, vector);

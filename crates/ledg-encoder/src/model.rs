@@ -1,9 +1,10 @@
 //! Tokenizer, BERT and pooling together: what runs when a sentence is not known yet.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use half::f16;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
@@ -63,7 +64,7 @@ impl Model {
         match source {
             Source::Pretrained => {
                 // Held while loading: threads that come second wait and share. A Weak is sound whoever panicked before.
-                let mut shared = PRETRAINED.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut shared = PRETRAINED.lock();
                 if let Some(model) = shared.upgrade() {
                     return Ok(Some(model));
                 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::OnceLock;
 
+use once_cell::sync::OnceCell;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -81,7 +81,7 @@ impl ScheduleWords {
     /// # Errors
     /// None in a released library: a test reads them.
     pub fn builtin() -> Result<&'static ScheduleWords> {
-        static WORDS: OnceLock<ScheduleWords> = OnceLock::new();
+        static WORDS: OnceCell<ScheduleWords> = OnceCell::new();
         if let Some(words) = WORDS.get() {
             return Ok(words);
         }

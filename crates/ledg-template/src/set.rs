@@ -1,10 +1,10 @@
 //! A set of templates: the built-in files and any that are added.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use ledg_graph::{Graph, OpType};
+use once_cell::sync::OnceCell;
 use sha2::{Digest, Sha256};
 
 use crate::describe::UNKNOWN_CLASS;
@@ -28,7 +28,7 @@ pub struct TemplateSet {
     by_id: Vec<Option<usize>>,
     fusions: Vec<Fusion>,
     /// Worked out when it is first asked for.
-    neighbours: OnceLock<Neighbours>,
+    neighbours: OnceCell<Neighbours>,
     /// Who declared what: (kind, name) -> file.
     declared: IndexMap<(&'static str, String), String>,
     /// Class -> its documentation.
@@ -67,7 +67,7 @@ impl TemplateSet {
             ids: OpIds::default(),
             by_id: Vec::new(),
             fusions: Vec::new(),
-            neighbours: OnceLock::new(),
+            neighbours: OnceCell::new(),
             declared: IndexMap::new(),
             classes: IndexMap::new(),
             formulas: Formulas::default(),
@@ -197,7 +197,7 @@ impl TemplateSet {
         for (id, &operator) in ids.into_iter().zip(self.by_op.values()) {
             self.by_id[id.0 as usize] = Some(operator);
         }
-        self.neighbours = OnceLock::new();
+        self.neighbours = OnceCell::new();
         // What was parsed is hashed, not the text: comments and layout do not matter, an absent key and a null one differ not.
         self.hash.update(format!("{file:?}"));
         Ok(())

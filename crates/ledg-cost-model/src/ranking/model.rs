@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -13,6 +13,7 @@ use ledg_predictor::{
     Standardizer, Store,
 };
 use ledg_schedule::{N_NUMBERS, SCHEDULE_SCHEMA, ScheduleGraph, ScheduleWords, Task};
+use once_cell::sync::OnceCell;
 
 use super::bundle::{self, SCHEDULE_BUNDLE_VERSION, ScheduleHeader, ScheduleProvenance};
 use super::fit::{Example, FitOptions, TaskExamples, fit};
@@ -101,7 +102,7 @@ pub fn default_config(sentence_dim: usize) -> ScoreConfig {
 
 /// The encoder of all schedule models: it is loaded when a sentence needs it, and remembers sentences.
 fn encoder() -> Result<Arc<Encoder>> {
-    static ENCODER: OnceLock<Arc<Encoder>> = OnceLock::new();
+    static ENCODER: OnceCell<Arc<Encoder>> = OnceCell::new();
     if let Some(encoder) = ENCODER.get() {
         return Ok(Arc::clone(encoder));
     }

@@ -5,11 +5,14 @@
 //! **Invariant:** every file here parses and no name is used twice; the tests hold it, so the `expect`s cannot fire in a
 //! build that passed them.
 
+use std::sync::Arc;
+
+use once_cell::sync::{Lazy, OnceCell};
+
 use super::device::Device;
 use super::device_file::parse_device;
 use super::registry::HardwareRegistry;
 use super::wording::Wording;
-use std::sync::{Arc, LazyLock, OnceLock};
 
 /// `(path from the repository's root, text, id and aliases)`, sorted by path; written by `build.rs`.
 pub(super) const DEVICES: &[(&str, &str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/hardware_devices.rs"));
@@ -19,12 +22,12 @@ pub(super) const SHARED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/h
 
 pub(super) const WORDING_FILE: &str = "configs/hardware/wording.toml";
 
-static WORDING: LazyLock<Wording> = LazyLock::new(|| {
+static WORDING: Lazy<Wording> = Lazy::new(|| {
     let text = SHARED.iter().find(|(name, _)| *name == WORDING_FILE).expect("build.rs lists wording.toml").1;
     Wording::parse(WORDING_FILE, text).expect("the built-in wording parses")
 });
 
-static REGISTRY: LazyLock<HardwareRegistry> = LazyLock::new(|| {
+static REGISTRY: Lazy<HardwareRegistry> = Lazy::new(|| {
     let mut registry = HardwareRegistry::default();
     for (name, text) in SHARED.iter().filter(|(name, _)| *name != WORDING_FILE) {
         registry.add_runtimes_file(name, text).expect("the built-in runtimes parse");
@@ -36,7 +39,7 @@ static REGISTRY: LazyLock<HardwareRegistry> = LazyLock::new(|| {
 });
 
 /// By the place in [`DEVICES`].
-static READ: [OnceLock<Arc<Device>>; DEVICES.len()] = [const { OnceLock::new() }; DEVICES.len()];
+static READ: [OnceCell<Arc<Device>>; DEVICES.len()] = [const { OnceCell::new() }; DEVICES.len()];
 
 /// The device of a file.
 pub(super) fn device(i: usize) -> &'static Arc<Device> {
