@@ -27,6 +27,9 @@ pub struct Experiment {
     pub intervals: Option<PathBuf>,
     /// Seeds: each gives its own initial weights and order of training.
     pub seeds: Vec<u64>,
+    /// Also tells the errors of so many models together, as a bundle holds them: seeds are taken so many at a time, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensembles_of: Option<usize>,
     /// The data.
     pub data: DataConfig,
     /// What is held out.
@@ -327,6 +330,10 @@ impl Experiment {
     pub(crate) fn check(&self) -> Result<()> {
         let t = &self.train;
         ensure!(!self.seeds.is_empty(), "`seeds` is empty");
+        if let Some(n) = self.ensembles_of {
+            let seeds = self.seeds.len();
+            ensure!(n > 0 && seeds.is_multiple_of(n), "`ensembles_of`: {seeds} seeds are not ensembles of {n}");
+        }
         ensure!(t.epochs > 0, "`train.epochs` must be at least 1");
         ensure!(
             t.graphs_per_step > 0 && t.records_per_graph > 0,
@@ -473,5 +480,7 @@ mod tests {
         assert!(nan.contains("train.learning_rate") && nan.contains("NaN"), "{nan}");
         let folds = error(&FAMILIES.replace("run_folds = 5", "run_folds = 6"));
         assert!(folds.contains("run_folds"), "{folds}");
+        let ensembles = error(&FAMILIES.replace("ensembles_of = 3", "ensembles_of = 2"));
+        assert!(ensembles.contains("ensembles_of") && ensembles.contains("9 seeds"), "{ensembles}");
     }
 }

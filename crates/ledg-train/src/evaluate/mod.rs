@@ -58,6 +58,15 @@ pub fn ensemble(results: &[RunResult]) -> Vec<EnsemblePrediction> {
     by_record.into_iter().map(combine).collect()
 }
 
+/// Means of so many members at a time.
+fn together(members: &[Vec<f64>], n: usize) -> Vec<Vec<f64>> {
+    let mean = |members: &[Vec<f64>]| {
+        let of = |i: usize| members.iter().map(|m| m[i]).sum::<f64>() / members.len() as f64;
+        (0..members[0].len()).map(of).collect()
+    };
+    members.chunks(n).map(mean).collect()
+}
+
 /// A way to predict, with what it predicted on the held-out records.
 pub struct Method {
     /// Name in tables.
@@ -176,6 +185,11 @@ impl Evaluation {
         Method { name: "**ledg**".into(), members: members.into_values().collect() }
     }
 
+    /// The runs of so many seeds together as [`Experiment::ensembles_of`] says: one member an ensemble. Nothing where it does not.
+    pub fn ensembles(&self) -> Option<Vec<Vec<f64>>> {
+        Some(together(&self.model().members, self.experiment.ensembles_of?))
+    }
+
     /// Errors of a member of a method.
     pub fn metrics(&self, member: &[f64]) -> Option<Metrics> {
         let pairs: Vec<(f64, f64)> = member.iter().zip(&self.predictions).map(|(&ln, p)| (ln, p.ln_measured)).collect();
@@ -213,5 +227,17 @@ impl Evaluation {
     /// Family of a prediction's graph.
     pub fn family(&self, p: &EnsemblePrediction) -> &str {
         &self.data.graphs[self.data.records[p.record].graph].family
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::together;
+
+    #[test]
+    fn seeds_are_taken_so_many_at_a_time() {
+        let seeds = [vec![1.0, 10.0], vec![3.0, 30.0], vec![5.0, 50.0], vec![9.0, 90.0]];
+        assert_eq!(together(&seeds, 2), [[2.0, 20.0], [7.0, 70.0]]);
+        assert_eq!(together(&seeds, 1), seeds);
     }
 }

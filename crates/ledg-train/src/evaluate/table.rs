@@ -91,6 +91,11 @@ impl Evaluation {
         }
         let seeds = metrics.len();
         writeln!(out, "| **ledg**, mean ± sd of {seeds} seeds | {} |", spread(&metrics))?;
+        if let Some(ensembles) = self.ensembles() {
+            let metrics: Vec<Metrics> = ensembles.iter().filter_map(|member| self.metrics(member)).collect();
+            let (k, n) = (metrics.len(), seeds / metrics.len().max(1));
+            writeln!(out, "| **ledg**, mean ± sd of {k} ensembles of {n} seeds | {} |", spread(&metrics))?;
+        }
         let together: Vec<f64> = self.predictions.iter().map(|p| p.ln_predicted).collect();
         let ensemble = Method { name: format!("ledg, ensemble of the {seeds} seeds"), members: vec![together] };
         for method in std::iter::once(&ensemble).chain(&self.baselines) {
