@@ -1,6 +1,6 @@
 //! An experiment as data: `configs/experiments/*.toml`. Unknown keys are errors.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
@@ -22,9 +22,6 @@ pub struct Experiment {
     /// same, in what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The experiment file on whose held-out predictions the report calibrates intervals, instead of on the other folds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intervals: Option<PathBuf>,
     /// Seeds: each gives its own initial weights and order of training.
     pub seeds: Vec<u64>,
     /// Also tells the errors of so many models together, as a bundle holds them: seeds are taken so many at a time, in order.

@@ -99,7 +99,7 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// Evaluates the finished runs of an experiment. Intervals are calibrated on its other folds, or on the held-out
-    /// predictions of `intervals`, an experiment's file; where it is left out, of the one that the experiment names.
+    /// predictions of `intervals`, an experiment's file.
     ///
     /// # Errors
     /// When a run is not finished, was made with other settings or on other data.
@@ -122,11 +122,11 @@ impl Evaluation {
             );
         }
         let predictions = ensemble(&results);
-        let flag = intervals.map(|file| format!(" --intervals {}", file.display())).unwrap_or_default();
-        let intervals = match intervals.or(experiment.intervals.as_deref()) {
-            Some(file) => Some((intervals::Other::new(file, &own, runs)?, flag)),
-            None => None,
+        let other = |file: &Path| {
+            let flag = format!(" --intervals {}", file.display());
+            anyhow::Ok((intervals::Other::new(file, &own, runs)?, flag))
         };
+        let intervals = intervals.map(other).transpose()?;
         let mut evaluation = Evaluation {
             experiment: own,
             config: config.to_owned(),
