@@ -1,7 +1,7 @@
 //! Training one model: log-ratio loss, AdamW, checkpoint on validation, resumable.
 //!
-//! **Invariant:** the trainer sees a [`TrainingSet`] only. The same seed, data and configuration give the same weights,
-//! whether or not the training was interrupted: every epoch draws its randomness from a stream of its own.
+//! **Invariant:** the trainer sees a [`TrainingSet`] only. The same seed, data and configuration give the same weights on processors
+//! with the same instructions, whether or not the training was interrupted: every epoch draws its randomness from a stream of its own.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
