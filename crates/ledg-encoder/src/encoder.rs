@@ -134,7 +134,7 @@ impl Encoder {
             }
         }
         if !unknown.is_empty() || !used_again.is_empty() {
-            // A poisoned memo is sound: an insertion either happened or did not.
+            // Sound whoever panicked before: an insertion either happened or did not.
             let mut memo = self.memo.write();
             let new = unknown.keys().copied().zip(&vectors);
             for (sentence, vector) in new.chain(used_again.iter().map(|(s, v)| (*s, v))) {

@@ -24,7 +24,7 @@ pub struct Experiment {
     pub reference: Option<String>,
     /// Seeds: each gives its own initial weights and order of training.
     pub seeds: Vec<u64>,
-    /// Also tells the errors of so many models together, as a bundle holds them: seeds are taken so many at a time, in order.
+    /// Also tells the errors of so many models together, as a bundle holds them: seeds are taken so many at a time, ascending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensembles_of: Option<usize>,
     /// The data.
