@@ -3,7 +3,8 @@
 //! On records of model families that a model has not seen, the score of a record is `|ln(measured / predicted)| / scale`.
 //! For a coverage of 1-α the interval is `predicted · exp(±q · scale)`, q the ⌈(n+1)(1-α)⌉-th smallest score. The scale
 //! is wider where the members of the ensemble disagree. Scores are kept by kind of chip. Devices that were never measured
-//! have scores of their own, from devices held out of training with all their records, by kind too.
+//! have scores of their own, from devices held out of training with all their records, by kind too. There each device counts
+//! the same, however many records it has: a device's errors resemble each other, and it is another device that is asked about.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,23 @@ const POOLED: &str = "any";
 const UNMEASURED: &str = "unmeasured";
 /// With fewer held-out records of a kind than this, all kinds together stand in.
 const MIN_SCORES: usize = 100;
+/// With fewer held-out devices of a kind than this, all kinds together stand in: the widths would be those of one device.
+const MIN_DEVICES: usize = 5;
+
+/// A prediction on a device that was held out of training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnUnmeasured<'a> {
+    /// Device.
+    pub device: &'a str,
+    /// Kind of chip.
+    pub kind: &'a str,
+    /// ln of the predicted seconds.
+    pub ln_predicted: f64,
+    /// ln of the measured seconds.
+    pub ln_measured: f64,
+    /// Standard deviation of the members' ln latencies.
+    pub spread: f64,
+}
 
 /// Sorted scores of a calibration set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -57,6 +75,26 @@ impl Conformal {
         Conformal { n, scores: (0..keep).map(|k| scores[rank(k)] as f32).collect() }
     }
 
+    /// From unsorted scores by device, each of which counts the same.
+    fn of_devices(devices: &BTreeMap<&str, Vec<f64>>) -> Self {
+        let weighted = devices.values().flat_map(|own| own.iter().map(|&score| (score, 1.0 / own.len() as f64)));
+        let mut weighted: Vec<(f64, f64)> = weighted.collect();
+        weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let n = weighted.len();
+        let keep = n.min(Self::RANKS);
+        // The smallest score below or at which a share k / (keep - 1) of the devices' weight lies.
+        let all: f64 = weighted.iter().map(|(_, weight)| weight).sum();
+        let mut scores = Vec::with_capacity(keep);
+        let mut below = 0.0;
+        for &(score, weight) in &weighted {
+            below += weight;
+            while scores.len() < keep && below >= all * (scores.len() as f64 / (keep as f64 - 1.0).max(1.0) - 1e-9) {
+                scores.push(score as f32);
+            }
+        }
+        Conformal { n, scores }
+    }
+
     /// The score that a share `coverage` of fresh records stays below.
     ///
     /// # Errors
@@ -88,14 +126,17 @@ impl ConformalTable {
         ConformalTable { groups: groups.into_iter().map(|(kind, scores)| (kind, Conformal::new(scores))).collect() }
     }
 
-    /// Adds the scores of devices that were held out of training, from (kind of chip, ln predicted, ln measured, spread of
-    /// the members).
-    pub fn with_unmeasured<'a>(mut self, records: impl IntoIterator<Item = (&'a str, f64, f64, f64)>) -> Self {
-        let by_kind = Self::calibrate(records).groups;
-        self.groups.extend(by_kind.into_iter().map(|(kind, scores)| match kind.as_str() {
-            POOLED => (UNMEASURED.to_owned(), scores),
-            kind => (format!("{UNMEASURED}:{kind}"), scores),
-        }));
+    /// Adds the scores of devices that were held out of training.
+    pub fn with_unmeasured<'a>(mut self, records: impl IntoIterator<Item = OnUnmeasured<'a>>) -> Self {
+        let mut groups: BTreeMap<String, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
+        for record in records {
+            let score = (record.ln_measured - record.ln_predicted).abs() / scale(record.spread);
+            for key in [UNMEASURED.to_owned(), format!("{UNMEASURED}:{}", record.kind)] {
+                groups.entry(key).or_default().entry(record.device).or_default().push(score);
+            }
+        }
+        groups.retain(|key, devices| key == UNMEASURED || devices.len() >= MIN_DEVICES);
+        self.groups.extend(groups.into_iter().map(|(key, devices)| (key, Conformal::of_devices(&devices))));
         self
     }
 
@@ -141,6 +182,26 @@ mod tests {
     }
 
     #[test]
+    fn devices_count_alike_whatever_their_records() {
+        // Of ten devices nine are within 1, one with nine tenths of all records is off by 7.
+        let records = (0..10).flat_map(|device| {
+            let (n, off) = if device == 9 { (810, 7.0) } else { (10, 1.0) };
+            std::iter::repeat_n((device, off), n)
+        });
+        let names: Vec<String> = (0..10).map(|device| device.to_string()).collect();
+        let records = records.map(|(device, off)| OnUnmeasured {
+            device: &names[device],
+            kind: "gpu",
+            ln_predicted: off,
+            ln_measured: 0.0,
+            spread: 0.95,
+        });
+        let table = ConformalTable::default().with_unmeasured(records);
+        let half = |coverage| table.half_width("gpu", false, coverage, 0.95).unwrap();
+        assert_eq!([half(0.5), half(0.85), half(0.95)], [1.0, 1.0, 7.0]);
+    }
+
+    #[test]
     fn kinds_never_measured_use_all() {
         let table = ConformalTable::calibrate((0..100).map(|i| ("gpu", 0.0, f64::from(i) / 100.0, 0.0)));
         let half =
@@ -148,14 +209,24 @@ mod tests {
         assert_eq!(half(&table, "npu", true, 0.0), half(&table, "gpu", true, 0.0));
         assert!(half(&table, "gpu", true, 0.2) > half(&table, "gpu", true, 0.0));
         assert_eq!(half(&table, "gpu", false, 0.0), half(&table, "gpu", true, 0.0));
-        let gpus = (0..100).map(|i| ("gpu", 0.0, f64::from(i) / 25.0, 0.0));
-        let cpus = (0..100).map(|i| ("cpu", 0.0, f64::from(i) / 5.0, 0.0));
-        let npus = [("npu", 0.0, 90.0, 0.0)];
-        let wider = table.with_unmeasured(gpus.chain(cpus).chain(npus));
+        let on = |kind, device, n: u32, off: f64| {
+            (0..n).map(move |i| OnUnmeasured {
+                device,
+                kind,
+                ln_predicted: 0.0,
+                ln_measured: off * f64::from(i) / f64::from(n),
+                spread: 0.0,
+            })
+        };
+        let (gpus, cpus) = (["a", "b", "c", "d", "e"], ["f", "g", "h", "i", "j"]);
+        let records =
+            gpus.iter().flat_map(|d| on("gpu", d, 40, 4.0)).chain(cpus.iter().flat_map(|d| on("cpu", d, 40, 20.0)));
+        let wider = table.with_unmeasured(records.chain(on("npu", "k", 1000, 90.0)));
         assert!(half(&wider, "gpu", false, 0.0) > 3.0 * half(&wider, "gpu", true, 0.0));
         assert!(half(&wider, "cpu", false, 0.0) > 3.0 * half(&wider, "gpu", false, 0.0));
-        // One record of a kind says nothing: all kinds stand in.
+        // One device of a kind says nothing of another, however many its records: all kinds stand in.
         assert_eq!(half(&wider, "npu", false, 0.0), half(&wider, "phone", false, 0.0));
+        assert!(half(&wider, "npu", false, 0.0) < 20.0, "eleven devices, of which it is one");
         assert!(ConformalTable::default().half_width("gpu", true, 0.9, 0.0).is_err());
     }
 }

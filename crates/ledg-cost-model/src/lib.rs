@@ -40,7 +40,7 @@ pub use calibrate::{
     Calibration, CalibrationReport, Comparison, Correction, Errors, Fit, LnSizes, PlatformReport, PlatformScale,
     Relative, calibrated_level,
 };
-pub use conformal::{Conformal, ConformalTable};
+pub use conformal::{Conformal, ConformalTable, OnUnmeasured};
 pub use describe::{BatchScaling, DescribedGraph, Describer, N_ORDERED_FEATURES};
 pub use edit::Edit;
 pub use error::{CostModelError, Result};

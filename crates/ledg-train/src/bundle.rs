@@ -14,7 +14,7 @@ use ledg_cost_model::{
 
 use crate::config::{DataConfig, Experiment};
 use crate::data::Dataset;
-use crate::evaluate::{EnsemblePrediction, ensemble, score, scores};
+use crate::evaluate::{EnsemblePrediction, ensemble, on_unmeasured, scores};
 use crate::files;
 use crate::metrics::{Metrics, mean_std};
 use crate::run::{self, RunResult};
@@ -58,8 +58,8 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     let unseen_families = ensemble(&run::load_results(runs, families)?);
     let unseen_devices = ensemble(&run::load_results(runs, devices)?);
     let (families_data, devices_data) = (run::load_data(families)?, run::load_data(devices)?);
-    let conformal = scores(&families_data, &unseen_families)
-        .with_unmeasured(unseen_devices.iter().map(|p| score(&devices_data, p)));
+    let conformal =
+        scores(&families_data, &unseen_families).with_unmeasured(on_unmeasured(&devices_data, &unseen_devices));
     let metrics = |predictions: &[EnsemblePrediction]| {
         let pairs: Vec<(f64, f64)> = predictions.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
         Metrics::of(&pairs).context("an interval experiment has no held-out predictions")

@@ -1,10 +1,10 @@
 //! How often intervals hold on what was held out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use ledg_cost_model::ConformalTable;
+use ledg_cost_model::{ConformalTable, OnUnmeasured};
 
 use super::{EnsemblePrediction, ensemble};
 use crate::config::Experiment;
@@ -31,7 +31,8 @@ impl Other {
             of.seeds.len()
         );
         let results = run::load_results(runs, &other)?;
-        Ok(Other { table: scores(&run::load_data(&other)?, &ensemble(&results)), name: other.name })
+        let (data, predictions) = (run::load_data(&other)?, ensemble(&results));
+        Ok(Other { table: table(&data, &predictions, other.split.unseen_devices()), name: other.name })
     }
 }
 
@@ -43,19 +44,45 @@ pub struct Coverage {
     pub covered: f64,
     /// The same by fold.
     pub by_fold: Vec<f64>,
+    /// The same, mean over devices, where devices are unseen.
+    pub by_device: Option<f64>,
     /// Median half-width, as a share of the prediction.
     pub median_half_width: f64,
 }
 
 /// Scores of held-out predictions by kind of chip.
 pub fn scores(data: &Dataset, predictions: &[EnsemblePrediction]) -> ConformalTable {
-    ConformalTable::calibrate(predictions.iter().map(|p| score(data, p)))
+    let score = |p: &EnsemblePrediction| (kind(data, p), p.ln_predicted, p.ln_measured, p.spread);
+    ConformalTable::calibrate(predictions.iter().map(score))
 }
 
-/// What a score is made of: kind of chip, ln predicted, ln measured, spread of the members.
-pub fn score<'a>(data: &'a Dataset, p: &EnsemblePrediction) -> (&'a str, f64, f64, f64) {
-    let kind = data.platforms[data.records[p.record].platform].platform.kind.name();
-    (kind, p.ln_predicted, p.ln_measured, p.spread)
+/// Predictions on devices that were held out of training, as a table takes them.
+pub fn on_unmeasured<'a>(
+    data: &'a Dataset,
+    predictions: &'a [EnsemblePrediction],
+) -> impl Iterator<Item = OnUnmeasured<'a>> {
+    predictions.iter().map(|p| OnUnmeasured {
+        device: device(data, p),
+        kind: kind(data, p),
+        ln_predicted: p.ln_predicted,
+        ln_measured: p.ln_measured,
+        spread: p.spread,
+    })
+}
+
+fn table(data: &Dataset, predictions: &[EnsemblePrediction], unmeasured: bool) -> ConformalTable {
+    match unmeasured {
+        true => ConformalTable::default().with_unmeasured(on_unmeasured(data, predictions)),
+        false => scores(data, predictions),
+    }
+}
+
+fn kind(data: &Dataset, p: &EnsemblePrediction) -> &'static str {
+    data.platforms[data.records[p.record].platform].platform.kind.name()
+}
+
+fn device<'a>(data: &'a Dataset, p: &EnsemblePrediction) -> &'a str {
+    &data.platforms[data.records[p.record].platform].device
 }
 
 /// Coverage of each fold by intervals that the other folds' held-out predictions calibrate, or another experiment's.
@@ -63,6 +90,7 @@ pub fn score<'a>(data: &'a Dataset, p: &EnsemblePrediction) -> (&'a str, f64, f6
 pub fn coverages(
     data: &Dataset,
     predictions: &[EnsemblePrediction],
+    unseen_devices: bool,
     other: Option<&Other>,
     nominal: &[f64],
 ) -> Result<Vec<Coverage>> {
@@ -74,21 +102,30 @@ pub fn coverages(
             .iter()
             .map(|&fold| {
                 let (own, others): (Vec<_>, Vec<_>) = predictions.iter().copied().partition(|p| p.fold == fold);
-                (scores(data, &others), own)
+                (table(data, &others, unseen_devices), own)
             })
             .collect(),
     };
-    nominal.iter().map(|&nominal| coverage(data, &parts, nominal)).collect()
+    nominal.iter().map(|&nominal| coverage(data, &parts, unseen_devices, nominal)).collect()
 }
 
 /// Coverage of parts, each with the table that its intervals come from.
-fn coverage(data: &Dataset, parts: &[(ConformalTable, Vec<EnsemblePrediction>)], nominal: f64) -> Result<Coverage> {
+fn coverage(
+    data: &Dataset,
+    parts: &[(ConformalTable, Vec<EnsemblePrediction>)],
+    unseen_devices: bool,
+    nominal: f64,
+) -> Result<Coverage> {
     let (mut by_fold, mut hits, mut n, mut widths) = (Vec::new(), 0usize, 0usize, Vec::new());
+    let mut devices: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (table, own) in parts {
         let mut inside = 0usize;
         for p in own {
-            let half = table.half_width(score(data, p).0, true, nominal, p.spread)?;
-            inside += usize::from((p.ln_measured - p.ln_predicted).abs() <= half);
+            let half = table.half_width(kind(data, p), !unseen_devices, nominal, p.spread)?;
+            let holds = usize::from((p.ln_measured - p.ln_predicted).abs() <= half);
+            let of_device = devices.entry(device(data, p)).or_default();
+            *of_device = (of_device.0 + holds, of_device.1 + 1);
+            inside += holds;
             widths.push(half.exp() - 1.0);
         }
         hits += inside;
@@ -96,5 +133,8 @@ fn coverage(data: &Dataset, parts: &[(ConformalTable, Vec<EnsemblePrediction>)],
         by_fold.push(inside as f64 / own.len() as f64);
     }
     widths.sort_by(f64::total_cmp);
-    Ok(Coverage { nominal, covered: hits as f64 / n as f64, by_fold, median_half_width: widths[widths.len() / 2] })
+    let shares = devices.values().map(|&(inside, n)| inside as f64 / n as f64);
+    let by_device = unseen_devices.then(|| shares.sum::<f64>() / devices.len() as f64);
+    let median_half_width = widths[widths.len() / 2];
+    Ok(Coverage { nominal, covered: hits as f64 / n as f64, by_fold, by_device, median_half_width })
 }

@@ -23,7 +23,7 @@ use crate::run::{self, RunResult};
 use crate::split::split;
 
 pub use few_shot::{FewShot, RECORDS};
-pub use intervals::{Coverage, score, scores};
+pub use intervals::{Coverage, on_unmeasured, scores};
 
 /// An out-of-sample prediction of a whole ensemble: one member a seed.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +207,7 @@ impl Evaluation {
     /// How often intervals hold, at each of the nominal coverages; nothing where there is nothing to calibrate them on.
     pub fn coverages(&self, nominal: &[f64]) -> Result<Vec<Coverage>> {
         let other = self.intervals.as_ref().map(|(other, _)| other);
-        intervals::coverages(&self.data, &self.predictions, other, nominal)
+        intervals::coverages(&self.data, &self.predictions, self.unseen_devices(), other, nominal)
     }
 
     /// Errors by a label of the record: ensemble of the seeds.

@@ -157,14 +157,18 @@ impl Evaluation {
             }
         };
         writeln!(out, "## Intervals\n\n{about}\n")?;
-        writeln!(out, "| nominal % | covered % | by fold % | median half-width % |\n|---|---|---|---|")?;
+        // Chips differ in their number of records.
+        let chips = coverages.iter().any(|c| c.by_device.is_some());
+        let (head, line) = if chips { (" mean of chips % |", "---|") } else { ("", "") };
+        writeln!(out, "| nominal % | covered % |{head} by fold % | median half-width % |\n|---|---|{line}---|---|")?;
         for c in coverages {
             let by_fold: Vec<String> = c.by_fold.iter().map(|share| format!("{:.1}", 100.0 * share)).collect();
             writeln!(
                 out,
-                "| {:.0} | {:.1} | {} | {:.0} |",
+                "| {:.0} | {:.1} |{} {} | {:.0} |",
                 100.0 * c.nominal,
                 100.0 * c.covered,
+                c.by_device.map_or(String::new(), |share| format!(" {:.1} |", 100.0 * share)),
                 by_fold.join(", "),
                 100.0 * c.median_half_width
             )?;
