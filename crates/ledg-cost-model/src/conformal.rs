@@ -126,7 +126,7 @@ impl ConformalTable {
         ConformalTable { groups: groups.into_iter().map(|(kind, scores)| (kind, Conformal::new(scores))).collect() }
     }
 
-    /// Adds the scores of devices that were held out of training.
+    /// The table with these scores of devices that were held out of training, instead of any it has.
     pub fn with_unmeasured<'a>(mut self, records: impl IntoIterator<Item = OnUnmeasured<'a>>) -> Self {
         let mut groups: BTreeMap<String, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
         for record in records {
@@ -136,6 +136,7 @@ impl ConformalTable {
             }
         }
         groups.retain(|key, devices| key == UNMEASURED || devices.len() >= MIN_DEVICES);
+        self.groups.retain(|key, _| !key.starts_with(UNMEASURED));
         self.groups.extend(groups.into_iter().map(|(key, devices)| (key, Conformal::of_devices(&devices))));
         self
     }
@@ -227,6 +228,9 @@ mod tests {
         // One device of a kind says nothing of another, however many its records: all kinds stand in.
         assert_eq!(half(&wider, "npu", false, 0.0), half(&wider, "phone", false, 0.0));
         assert!(half(&wider, "npu", false, 0.0) < 20.0, "eleven devices, of which it is one");
+        let again = wider.clone().with_unmeasured(on("npu", "k", 1000, 1.0));
+        assert!(half(&again, "gpu", false, 0.0) <= 1.0, "nothing of the earlier devices is left");
+        assert_eq!(half(&again, "gpu", true, 0.0), half(&wider, "gpu", true, 0.0));
         assert!(ConformalTable::default().half_width("gpu", true, 0.9, 0.0).is_err());
     }
 }

@@ -45,14 +45,7 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     let members = results.iter().map(|r| member(runs, experiment, r)).collect::<Result<Vec<_>>>()?;
     let data = run::load_data(experiment)?;
     for other in held_out {
-        ensure!(
-            other.seeds.len() == experiment.seeds.len(),
-            "`{}` has {} members, `{}` calibrates intervals of {}: the spread of an ensemble depends on its size",
-            experiment.name,
-            experiment.seeds.len(),
-            other.name,
-            other.seeds.len()
-        );
+        ensure_members(&experiment.name, experiment.seeds.len(), other)?;
     }
     let [families, devices] = held_out;
     let unseen_families = ensemble(&run::load_results(runs, families)?);
@@ -60,24 +53,15 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     let (families_data, devices_data) = (run::load_data(families)?, run::load_data(devices)?);
     let conformal =
         scores(&families_data, &unseen_families).with_unmeasured(on_unmeasured(&devices_data, &unseen_devices));
-    let metrics = |predictions: &[EnsemblePrediction]| {
-        let pairs: Vec<(f64, f64)> = predictions.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
-        Metrics::of(&pairs).context("an interval experiment has no held-out predictions")
-    };
     let (by_family, by_devices) = (metrics(&unseen_families)?, metrics(&unseen_devices)?);
     let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
     let sentences = SentenceTable::build(&Encoder::pretrained()?, &known_sentences(&data)?)?;
     let platforms = data.platforms.iter().map(|p| p.platform.name.clone()).collect();
     let mut header = header(experiment, &results, &data, platforms)?;
     header.conformal = conformal;
-    header.provenance.validation = BTreeMap::from([
-        // By the experiment that they were measured in: its models need not be the bundle's.
-        (format!("{}, MAPE %", families.name), by_family.mape),
-        (format!("{}, Acc(10%) %", families.name), by_family.acc10),
-        (format!("{}, MAPE %", devices.name), by_devices.mape),
-        (format!("{}, Acc(10%) %", devices.name), by_devices.acc10),
-        ("validation groups, MAPE %".to_owned(), mean_std(&own).0),
-    ]);
+    header.provenance.validation = BTreeMap::from([("validation groups, MAPE %".to_owned(), mean_std(&own).0)]);
+    header.provenance.validation.extend(named(families, by_family));
+    header.provenance.validation.extend(named(devices, by_devices));
     let bundle = Bundle { header, members, sentences };
     let bytes = bundle.to_bytes()?;
     files::write(output, &bytes)?;
@@ -89,6 +73,49 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
         bundle.sentences.len(),
         families.name,
         by_family.mape
+    );
+    Ok(())
+}
+
+/// Gives a bundle the intervals on devices never measured that an experiment's devices needed, held out of training by the same
+/// settings. Its members and its other intervals stay what they are.
+pub fn set_unmeasured_intervals(bundle: &Path, devices: &Experiment, runs: &Path, output: &Path) -> Result<()> {
+    let bytes = std::fs::read(bundle).with_context(|| bundle.display().to_string())?;
+    let origin = bundle.display().to_string();
+    let mut bundle = Bundle::from_bytes(&bytes, &origin, &TemplateSet::builtin()?, &Encoder::pretrained()?)?;
+    ensure_members(&origin, bundle.members.len(), devices)?;
+    let results = run::load_results(runs, devices)?;
+    ensure!(
+        results.iter().all(|r| r.predictor == bundle.header.predictor),
+        "`{}` has models of another architecture than {origin}",
+        devices.name
+    );
+    let predictions = ensemble(&results);
+    let data = run::load_data(devices)?;
+    let header = &mut bundle.header;
+    header.conformal = std::mem::take(&mut header.conformal).with_unmeasured(on_unmeasured(&data, &predictions));
+    header.provenance.validation.extend(named(devices, metrics(&predictions)?));
+    files::write(output, &bundle.to_bytes()?)
+}
+
+/// Errors of held-out predictions by the experiment that they were measured in: its models need not be the bundle's.
+fn named(experiment: &Experiment, metrics: Metrics) -> [(String, f64); 2] {
+    let name = &experiment.name;
+    [(format!("{name}, MAPE %"), metrics.mape), (format!("{name}, Acc(10%) %"), metrics.acc10)]
+}
+
+fn metrics(predictions: &[EnsemblePrediction]) -> Result<Metrics> {
+    let pairs: Vec<(f64, f64)> = predictions.iter().map(|p| (p.ln_predicted, p.ln_measured)).collect();
+    Metrics::of(&pairs).context("an interval experiment has no held-out predictions")
+}
+
+/// Fails unless the ensembles of an experiment are as large as a bundle's.
+fn ensure_members(name: &str, members: usize, other: &Experiment) -> Result<()> {
+    ensure!(
+        other.seeds.len() == members,
+        "`{name}` has {members} members, `{}` calibrates intervals of {}: the spread of an ensemble depends on its size",
+        other.name,
+        other.seeds.len()
     );
     Ok(())
 }

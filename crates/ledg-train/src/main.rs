@@ -120,7 +120,7 @@ enum Command {
     /// Make a bundle from the finished runs of an experiment: one ensemble member a seed.
     ///
     /// Example: ledg-train bundle configs/experiments/default.toml --intervals configs/experiments/default-families.toml
-    /// --unmeasured-intervals configs/experiments/unseen-devices.toml --output crates/ledg-cost-model/assets/default.ledg
+    /// --unmeasured-intervals configs/experiments/default-devices.toml --output crates/ledg-cost-model/assets/default.ledg
     Bundle {
         /// The experiment whose runs become the members.
         config: PathBuf,
@@ -130,6 +130,22 @@ enum Command {
         /// The experiment whose predictions on held-out devices calibrate the intervals of unmeasured devices.
         #[arg(long)]
         unmeasured_intervals: PathBuf,
+        /// Where to write the bundle.
+        #[arg(long)]
+        output: PathBuf,
+        /// Folder of runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
+    },
+    /// Give a bundle other intervals on devices that were never measured; its members stay what they are.
+    ///
+    /// Example: ledg-train unmeasured-intervals crates/ledg-cost-model/assets/default.ledg configs/experiments/default-devices.toml
+    /// --output crates/ledg-cost-model/assets/default.ledg
+    UnmeasuredIntervals {
+        /// The bundle.
+        bundle: PathBuf,
+        /// The experiment whose predictions on held-out devices calibrate the intervals.
+        config: PathBuf,
         /// Where to write the bundle.
         #[arg(long)]
         output: PathBuf,
@@ -223,6 +239,9 @@ fn main() -> Result<()> {
         Command::Bundle { config, intervals, unmeasured_intervals, output, runs } => {
             let intervals = [Experiment::load(&intervals)?, Experiment::load(&unmeasured_intervals)?];
             bundle::make(&Experiment::load(&config)?, &intervals, &runs, &output)
+        }
+        Command::UnmeasuredIntervals { bundle, config, output, runs } => {
+            bundle::set_unmeasured_intervals(&bundle, &Experiment::load(&config)?, &runs, &output)
         }
         Command::PackHost { records, graphs, hardware, output } => {
             print!("{}", data::host::pack(&records, &graphs, &hardware, &output)?);
