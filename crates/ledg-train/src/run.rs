@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn published_experiments_keep_their_settings_hash() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for name in ["timm-families", "timm-unseen-gpu", "unseen-devices", "default-families"] {
+        for name in ["timm-families", "timm-unseen-gpu", "unseen-devices", "default-families", "default-devices"] {
             let report = std::fs::read_to_string(root.join(format!("docs/results/{name}.md"))).unwrap();
             let experiment = Experiment::load(&root.join(format!("configs/experiments/{name}.toml"))).unwrap();
             let hash = config_hash(&experiment).unwrap();

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use indicatif::{ProgressBar, ProgressIterator, ProgressStyle};
 use ledg_cost_model::{Comparison, Fit, calibrated_level};
 use rand::SeedableRng;
 use rand::seq::index;
@@ -100,13 +101,17 @@ impl FewShot {
             };
             methods.iter().enumerate().map(of_method).collect()
         };
+        // Hundreds of fits a platform: half an hour where dozens of devices have ten thousands of records.
+        let style = ProgressStyle::with_template("few-shot, chips {bar:30} {pos}/{len} {elapsed}/{duration}");
+        let bar =
+            ProgressBar::new(devices.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         FewShot {
             methods: methods.iter().map(|m| m.name.clone()).collect(),
             devices: devices
                 .iter()
                 .map(|(name, platforms)| ((*name).to_owned(), platforms.values().map(Vec::len).sum()))
                 .collect(),
-            mape: devices.values().map(of_device).collect(),
+            mape: devices.values().progress_with(bar).map(of_device).collect(),
         }
     }
 

@@ -9,6 +9,7 @@ mod few_shot;
 mod intervals;
 mod table;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -95,6 +96,8 @@ pub struct Evaluation {
     intervals: Option<(intervals::Other, String)>,
     /// On unseen devices, the held-out records against the model of each seed.
     compared: Vec<Vec<Comparison>>,
+    /// [`Evaluation::few_shot`], which takes minutes, once it was asked for.
+    few_shot: OnceCell<Option<FewShot>>,
 }
 
 impl Evaluation {
@@ -137,6 +140,7 @@ impl Evaluation {
             variants,
             intervals,
             compared: Vec::new(),
+            few_shot: OnceCell::new(),
         };
         if !evaluation.predictions.is_empty() {
             evaluation.baselines = evaluation.baselines()?;
@@ -197,11 +201,14 @@ impl Evaluation {
     }
 
     /// Errors on unseen chips with a few of their records; nothing if no chip is unseen.
-    pub fn few_shot(&self) -> Option<FewShot> {
-        let methods = std::iter::once(self.model())
-            .chain(self.baselines.iter().map(|m| Method { name: m.name.clone(), members: m.members.clone() }));
-        (self.unseen_devices() && !self.predictions.is_empty())
-            .then(|| FewShot::new(&self.data, &self.predictions, &methods.collect::<Vec<_>>(), &self.compared))
+    pub fn few_shot(&self) -> Option<&FewShot> {
+        let make = || {
+            let methods = std::iter::once(self.model())
+                .chain(self.baselines.iter().map(|m| Method { name: m.name.clone(), members: m.members.clone() }));
+            (self.unseen_devices() && !self.predictions.is_empty())
+                .then(|| FewShot::new(&self.data, &self.predictions, &methods.collect::<Vec<_>>(), &self.compared))
+        };
+        self.few_shot.get_or_init(make).as_ref()
     }
 
     /// How often intervals hold, at each of the nominal coverages; nothing where there is nothing to calibrate them on.

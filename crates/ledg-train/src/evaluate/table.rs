@@ -39,7 +39,7 @@ impl Evaluation {
             return Ok(out);
         }
         if let Some(few) = self.few_shot() {
-            unseen_chips(&mut out, &few)?;
+            unseen_chips(&mut out, few)?;
         }
         self.intervals(&mut out)?;
         for (title, path) in plots {

@@ -67,7 +67,7 @@ pub fn plots(evaluation: &Evaluation) -> Result<Vec<Plot>> {
     }
     if let Some(few) = evaluation.few_shot() {
         let title = "Unseen chips: median MAPE over chips, %, against records of the chip";
-        let svg = plots::lines(title, "records of the chip", "median MAPE %", false, &few_shot(&few))?;
+        let svg = plots::lines(title, "records of the chip", "median MAPE %", false, &few_shot(few))?;
         all.push(Plot { name: "few-shot", title: title.into(), svg });
     }
     for (name, what) in [("learning-curve", Limited::Graphs), ("learning-curve-devices", Limited::Devices)] {
