@@ -345,6 +345,19 @@ mod tests {
         assert!(error.contains("nothing to validate on"), "{error}");
     }
 
+    /// Intervals are the bundle's only as far as what they were calibrated on was trained as the bundle is.
+    #[test]
+    fn intervals_are_calibrated_by_the_settings_that_ship() {
+        let settings = |name: &str| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/experiments");
+            let experiment = Experiment::load(&root.join(format!("{name}.toml"))).unwrap();
+            serde_json::to_value((experiment.seeds, experiment.data, experiment.model, experiment.train)).unwrap()
+        };
+        for name in ["default-families", "default-devices"] {
+            assert_eq!(settings(name), settings("default"), "{name}");
+        }
+    }
+
     /// The reports of docs/results name the settings they were made with: settings that came later must not change them.
     #[test]
     fn published_experiments_keep_their_settings_hash() {
