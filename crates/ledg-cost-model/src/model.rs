@@ -352,6 +352,25 @@ impl CostModel {
         self.predict_on(graph, &self.targets(on)?, options)
     }
 
+    /// Expected latencies alone, in seconds, without any calibration: what a model can say that has no intervals.
+    ///
+    /// # Errors
+    /// As [`CostModel::predict`].
+    pub fn expected_s(&self, graph: &PreparedGraph, on: &[(Platform, u64)]) -> Result<Vec<f64>> {
+        if on.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !Arc::ptr_eq(&graph.weights, &self.weights) {
+            return self.expected_s(&self.prepare_described(graph.described.clone())?, on);
+        }
+        let (_, answers) = self.answers(graph, &self.targets(on)?)?;
+        let one = |answers: &Answers| match Mean::of(&answers.ln_s).ln_s {
+            ln_s if ln_s.is_finite() => Ok(ln_s.exp()),
+            _ => Err(CostModelError::NotFinite { graph: graph.described.name.clone() }),
+        };
+        answers.iter().map(one).collect()
+    }
+
     /// Estimates graphs on platforms, each graph's estimates in the order of the platforms.
     ///
     /// What the graphs have in common is computed once by each thread. Runs on this thread and, if `threads` is more than

@@ -31,6 +31,39 @@ fn licences(data: &DataConfig) -> Vec<String> {
 /// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of two others: families
 /// held out, and devices held out.
 pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, output: &Path) -> Result<()> {
+    let (mut bundle, results) = of_runs(experiment, runs)?;
+    for other in held_out {
+        ensure_members(&experiment.name, experiment.seeds.len(), other)?;
+    }
+    let [families, devices] = held_out;
+    let unseen_families = ensemble(&run::load_results(runs, families)?);
+    let unseen_devices = ensemble(&run::load_results(runs, devices)?);
+    let (families_data, devices_data) = (run::load_data(families)?, run::load_data(devices)?);
+    let conformal =
+        scores(&families_data, &unseen_families).with_unmeasured(on_unmeasured(&devices_data, &unseen_devices));
+    let (by_family, by_devices) = (metrics(&unseen_families)?, metrics(&unseen_devices)?);
+    let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
+    let header = &mut bundle.header;
+    header.conformal = conformal;
+    header.provenance.validation = BTreeMap::from([("validation groups, MAPE %".to_owned(), mean_std(&own).0)]);
+    header.provenance.validation.extend(named(families, by_family));
+    header.provenance.validation.extend(named(devices, by_devices));
+    let bytes = bundle.to_bytes()?;
+    files::write(output, &bytes)?;
+    eprintln!(
+        "{}: {} bytes, {} members, {} sentences, {} {:.2} % MAPE",
+        output.display(),
+        bytes.len(),
+        bundle.members.len(),
+        bundle.sentences.len(),
+        families.name,
+        by_family.mape
+    );
+    Ok(())
+}
+
+/// The bundle of the finished runs of an experiment, one member a seed, without intervals; the runs.
+pub fn of_runs(experiment: &Experiment, runs: &Path) -> Result<(Bundle, Vec<RunResult>)> {
     let results = run::load_results(runs, experiment)?;
     ensure!(
         results.iter().all(|r| r.fold == 0),
@@ -44,37 +77,10 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     );
     let members = results.iter().map(|r| member(runs, experiment, r)).collect::<Result<Vec<_>>>()?;
     let data = run::load_data(experiment)?;
-    for other in held_out {
-        ensure_members(&experiment.name, experiment.seeds.len(), other)?;
-    }
-    let [families, devices] = held_out;
-    let unseen_families = ensemble(&run::load_results(runs, families)?);
-    let unseen_devices = ensemble(&run::load_results(runs, devices)?);
-    let (families_data, devices_data) = (run::load_data(families)?, run::load_data(devices)?);
-    let conformal =
-        scores(&families_data, &unseen_families).with_unmeasured(on_unmeasured(&devices_data, &unseen_devices));
-    let (by_family, by_devices) = (metrics(&unseen_families)?, metrics(&unseen_devices)?);
-    let own: Vec<f64> = results.iter().map(|r| r.validation_mape).collect();
     let sentences = SentenceTable::build(&Encoder::pretrained()?, &known_sentences(&data)?)?;
     let platforms = data.platforms.iter().map(|p| p.platform.name.clone()).collect();
-    let mut header = header(experiment, &results, &data, platforms)?;
-    header.conformal = conformal;
-    header.provenance.validation = BTreeMap::from([("validation groups, MAPE %".to_owned(), mean_std(&own).0)]);
-    header.provenance.validation.extend(named(families, by_family));
-    header.provenance.validation.extend(named(devices, by_devices));
-    let bundle = Bundle { header, members, sentences };
-    let bytes = bundle.to_bytes()?;
-    files::write(output, &bytes)?;
-    eprintln!(
-        "{}: {} bytes, {} members, {} sentences, {} {:.2} % MAPE",
-        output.display(),
-        bytes.len(),
-        bundle.members.len(),
-        bundle.sentences.len(),
-        families.name,
-        by_family.mape
-    );
-    Ok(())
+    let header = header(experiment, &results, &data, platforms)?;
+    Ok((Bundle { header, members, sentences }, results))
 }
 
 /// Gives a bundle the intervals on devices never measured that an experiment's devices needed, held out of training by the same

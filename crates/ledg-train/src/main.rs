@@ -170,13 +170,16 @@ enum Command {
         #[arg(long)]
         output: PathBuf,
     },
-    /// Print what bundles say of transformers from BERT-large to GPT-3 XL on six GPUs.
+    /// Print what models say of transformers from BERT-large to GPT-3 XL on six GPUs.
     ///
-    /// Example: ledg-train transformers runs/operators.ledg --output docs/results/transformers.md
+    /// Example: ledg-train transformers configs/experiments/operators.toml --output docs/results/transformers.md
     Transformers {
-        /// The bundles, a column each.
+        /// The models, a column each: a bundle, or an experiment whose runs are finished.
         #[arg(required = true)]
-        bundles: Vec<PathBuf>,
+        models: Vec<PathBuf>,
+        /// Folder of runs.
+        #[arg(long, default_value = "runs")]
+        runs: PathBuf,
         /// Also write the table to this Markdown file.
         #[arg(long)]
         output: Option<PathBuf>,
@@ -247,8 +250,8 @@ fn main() -> Result<()> {
             print!("{}", data::host::pack(&records, &graphs, &hardware, &output)?);
             Ok(())
         }
-        Command::Transformers { bundles, output } => {
-            let text = transformers::report(&bundles, output.as_deref())?;
+        Command::Transformers { models, runs, output } => {
+            let text = transformers::report(&models, &runs, output.as_deref())?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }

@@ -6,10 +6,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use ledg_cost_model::CostModel;
+use ledg_cost_model::template::TemplateSet;
 use ledg_cost_model::template::hardware::{HardwareRegistry, Platform};
 use ledg_cost_model::text::TextTable;
-use ledg_cost_model::{CostModel, PredictOptions};
 use ledg_zoo::ZooConfig;
+
+use crate::bundle;
+use crate::config::Experiment;
 
 /// Networks of the zoo, and the tokens of a sequence: as many as the network has positions.
 const NETWORKS: [(&str, u64); 4] = [("bert_large", 512), ("gpt2_large", 1024), ("opt_1_3b", 2048), ("gpt3_xl", 2048)];
@@ -23,11 +27,10 @@ const RUNTIME: &str = "fp32/nchw/eager/pt2.1.0";
 
 const BATCHES: [u64; 5] = [1, 2, 4, 8, 16];
 
-/// The table, as Markdown: a column for every bundle.
-pub fn report(bundles: &[PathBuf], output: Option<&Path>) -> Result<String> {
-    ensure!(!bundles.is_empty(), "no bundle is given");
-    let models = bundles.iter().map(|file| CostModel::load(file).map(|m| (file.as_path(), m)));
-    let models = models.collect::<ledg_cost_model::Result<Vec<_>>>()?;
+/// The table, as Markdown: a column for every model, a bundle or an experiment whose runs are finished.
+pub fn report(files: &[PathBuf], runs: &Path, output: Option<&Path>) -> Result<String> {
+    ensure!(!files.is_empty(), "no model is given");
+    let models = files.iter().map(|file| Ok((file.as_path(), model(file, runs)?))).collect::<Result<Vec<_>>>()?;
     let registry = HardwareRegistry::builtin();
     let mut text = header(&models, output)?;
     for (name, sequence) in NETWORKS {
@@ -37,13 +40,20 @@ pub fn report(bundles: &[PathBuf], output: Option<&Path>) -> Result<String> {
     Ok(text)
 }
 
+fn model(file: &Path, runs: &Path) -> Result<CostModel> {
+    if file.extension().is_none_or(|e| e != "toml") {
+        return Ok(CostModel::load(file)?);
+    }
+    let (bundle, _) = bundle::of_runs(&Experiment::load(file)?, runs)?;
+    Ok(CostModel::from_bytes(&bundle.to_bytes()?, &file.display().to_string(), TemplateSet::builtin()?)?)
+}
+
 fn header(models: &[(&Path, CostModel)], output: Option<&Path>) -> Result<String> {
     let files: Vec<String> = models.iter().map(|(file, _)| file.display().to_string()).collect();
     let output = output.map_or(String::new(), |file| format!(" --output {}", file.display()));
     let mut text = format!(
         "# Transformers end to end\n\nMade by `ledg-train transformers {}{output}`.\n\nMilliseconds that one pass over whole \
-         sequences takes (prefill), runtime `{RUNTIME}`: predictions, in no way fitted to\nmeasured transformers. The \
-         interval of a model of single operators is not given: it was calibrated to single operators.\n\n",
+         sequences takes (prefill), runtime `{RUNTIME}`: predictions, in no way fitted to\nmeasured transformers.\n\n",
         files.join(" ")
     );
     for (file, model) in models {
@@ -64,7 +74,7 @@ fn header(models: &[(&Path, CostModel)], output: Option<&Path>) -> Result<String
     Ok(text)
 }
 
-/// A bundle's name in the table.
+/// A model's name in the table.
 fn column(file: &Path) -> String {
     file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into_owned())
 }
@@ -84,8 +94,8 @@ fn table(
         .collect::<Result<_>>()?;
     let mut columns = Vec::new();
     for (_, model) in models {
-        let estimates = model.predict(&model.prepare(&graph)?, &queries, &PredictOptions::default())?;
-        columns.push(estimates.into_iter().map(|e| e.latency_s * 1e3).collect::<Vec<_>>());
+        let latencies_s = model.expected_s(&model.prepare(&graph)?, &queries)?;
+        columns.push(latencies_s.into_iter().map(|s| s * 1e3).collect::<Vec<_>>());
     }
     let names: Vec<String> = models.iter().map(|(file, _)| format!(">{} ms", column(file))).collect();
     let mut heads = vec!["device", ">batch"];
@@ -117,6 +127,6 @@ mod tests {
             assert!(ms(&pair[1]) > 2.0 * ms(&pair[0]), "sixteen times the work: {text}");
         }
         assert!(NETWORKS.iter().all(|(name, _)| ledg_zoo::names().any(|known| known == *name)));
-        assert!(report(&[], None).unwrap_err().to_string().contains("no bundle"));
+        assert!(report(&[], Path::new("runs"), None).unwrap_err().to_string().contains("no model"));
     }
 }

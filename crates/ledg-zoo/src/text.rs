@@ -275,7 +275,7 @@ fn tanh_gelu(net: &mut Net, x: Map) -> Map {
     Map { id: net.apply("Mul", &[halved, shifted]), ..x }
 }
 
-/// OPT: separate projections, ReLU, and two positions more than it can use. Input `input_ids`, output logits.
+/// OPT: separate projections, ReLU, a causal mask that is added, and two positions more than it can use. Input `input_ids`, output logits.
 pub(crate) fn opt(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: &TextSizes) -> Result<(), ZooError> {
     sizes.check(name, config.sequence)?;
     let hidden = sizes.hidden;
@@ -285,9 +285,11 @@ pub(crate) fn opt(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: 
     let places = positions(net, ids, "embed_positions.weight", sizes.positions + 2, hidden);
     let mut x = Map { id: net.apply("Add", &[words, places]), channels: hidden };
     let causal = causal_mask(net, ids, sizes.positions);
+    let (zero, lowest) = (net.scalar(0.0), net.scalar(f32::MIN));
+    let mask = net.apply("Where", &[causal, zero, lowest]);
     for _ in 0..sizes.layers {
         let y = net.layer_norm(x, 1e-5);
-        let y = opt_attention(net, y, causal, sizes);
+        let y = opt_attention(net, y, mask, sizes);
         x = net.add(x, y);
         let y = net.layer_norm(x, 1e-5);
         let y = net.linear(y, 4 * hidden);
@@ -302,7 +304,7 @@ pub(crate) fn opt(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: 
     Ok(())
 }
 
-fn opt_attention(net: &mut Net, x: Map, causal: ValueId, sizes: &TextSizes) -> Map {
+fn opt_attention(net: &mut Net, x: Map, mask: ValueId, sizes: &TextSizes) -> Map {
     let [q, k, v] = [(); 3].map(|()| net.linear(x, sizes.hidden).id);
     let scale = net.scalar(sizes.root().recip());
     let q = net.apply("Mul", &[q, scale]);
@@ -311,7 +313,8 @@ fn opt_attention(net: &mut Net, x: Map, causal: ValueId, sizes: &TextSizes) -> M
     let v = by_head(net, v, &[0, 2, 1, 3], sizes);
     let scores = net.apply("MatMul", &[q, k]);
     let lowest = net.scalar(f32::MIN);
-    let scores = net.apply("Where", &[causal, scores, lowest]);
+    let scores = net.apply("Add", &[scores, mask]);
+    let scores = net.apply("Max", &[scores, lowest]);
     let weights = net.softmax(scores);
     let y = net.apply("MatMul", &[weights, v]);
     let y = join_heads(net, y, sizes.hidden);

@@ -1,11 +1,14 @@
 //! NeuSight's measurements of single operators: fp32, PyTorch 2.1, six GPUs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ledg_cost_model::Describer;
+use ledg_cost_model::graph::Graph;
 use ledg_cost_model::template::hardware::HardwareRegistry;
-use ledg_zoo::operators::{Binary, Operator, Unary, build};
+use ledg_cost_model::{DescribedGraph, Describer};
+use ledg_zoo::ZooError;
+use ledg_zoo::operators::{Binary, Operator, Unary, build, build_in_sample};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -34,13 +37,22 @@ const DEVICES: [(&str, &str); 7] = [
 /// Measurements of one shape of an operator: device, seconds.
 type Measured = Vec<(&'static str, f64)>;
 
+/// A graph to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Written {
+    /// The operator, whose first size is the batch.
+    Alone(Operator),
+    /// The operator, whose first size is part of a sample.
+    InSample(Operator),
+}
+
 /// All tables that are wanted. Graphs are those of one row, sample or image; the first size is the record's batch.
 pub fn load(config: &NeuSightConfig, describer: &Describer, registry: &HardwareRegistry) -> Result<Dataset> {
     if let Some(unknown) = config.operators.iter().find(|o| !OPERATORS.contains(&o.as_str())) {
         bail!("NeuSight has no operator `{unknown}`; it has {}", OPERATORS.join(", "));
     }
     let (mut files, mut platforms) = (Files::default(), Platforms::new(registry));
-    let (mut operators, mut places, mut records) = (Vec::new(), HashMap::new(), Vec::new());
+    let (mut distinct, mut places, mut records) = (Vec::new(), HashMap::new(), Vec::new());
     for name in OPERATORS {
         if !(config.operators.is_empty() || config.operators.iter().any(|o| o == name)) {
             continue;
@@ -48,9 +60,13 @@ pub fn load(config: &NeuSightConfig, describer: &Describer, registry: &HardwareR
         let shapes = shapes(name, config, &mut files)?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         for (operator, batch, measured) in drawn(shapes, config.shapes, &mut rng) {
-            let graph = *places.entry((name, operator)).or_insert_with(|| {
-                operators.push((name, operator));
-                operators.len() - 1
+            let (written, batch) = match config.as_in_networks {
+                true => as_in_networks(operator, batch, &mut rng),
+                false => (Written::Alone(operator), batch),
+            };
+            let graph = *places.entry((name, written)).or_insert_with(|| {
+                distinct.push((name, written));
+                distinct.len() - 1
             });
             for (device, latency_s) in measured {
                 let platform = platforms.place(&format!("{device}:fp32/nchw/eager/pt2.1.0"))?;
@@ -58,15 +74,40 @@ pub fn load(config: &NeuSightConfig, describer: &Describer, registry: &HardwareR
             }
         }
     }
-    let described = describe_all("operators", &operators, describer, |(_, o)| Ok(build(o)?))?;
-    let entry = |((name, _), graph): (&(&str, Operator), std::sync::Arc<ledg_cost_model::DescribedGraph>)| GraphEntry {
+    let described = describe_all("operators", &distinct, describer, |(_, written)| Ok(graph(written)?))?;
+    let entry = |((name, _), graph): (&(&str, Written), Arc<DescribedGraph>)| GraphEntry {
         family: (*name).to_owned(),
         group: group(name, &graph.name),
         stage: None,
         graph,
     };
-    let graphs = operators.iter().zip(described).map(entry).collect();
+    let graphs = distinct.iter().zip(described).map(entry).collect();
     Ok(Dataset { graphs, platforms: platforms.entries, records, hash: files.hash() })
+}
+
+fn graph(written: &Written) -> Result<Graph, ZooError> {
+    match written {
+        Written::Alone(operator) => build(operator),
+        Written::InSample(operator) => build_in_sample(operator),
+    }
+}
+
+/// One of the ways in which a network may hold a shape, and the batch; see [`NeuSightConfig::as_in_networks`]. All do the same work.
+fn as_in_networks(operator: Operator, batch: u64, rng: &mut ChaCha8Rng) -> (Written, u64) {
+    let rows = match operator {
+        // An image is a sample.
+        Operator::Conv { .. } => return (Written::Alone(operator), batch),
+        Operator::Linear { m, .. } => batch * m,
+        _ => batch,
+    };
+    let parts: Vec<u64> = (1..=rows).filter(|part| rows.is_multiple_of(*part)).collect();
+    let batch = parts[rng.random_range(0..parts.len())];
+    let operator = match operator {
+        Operator::Linear { k, n, .. } if rng.random_bool(0.5) => Operator::Gemm { m: rows / batch, k, n },
+        Operator::Linear { k, n, .. } => Operator::Linear { batch: 1, m: rows / batch, k, n },
+        other => other.with_batch(rows / batch),
+    };
+    (Written::InSample(operator), batch)
 }
 
 /// The shapes of an operator with their measurements: the operator at batch 1, and the batch.
@@ -149,4 +190,49 @@ fn operator(name: &str, row: &BTreeMap<String, String>) -> Result<(Operator, u64
         other => bail!("`{other}` is no operator of NeuSight"),
     };
     Ok((operator?, batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_of_writing_a_shape_does_the_same_work() {
+        let describer = Describer::builtin().unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let shapes = [
+            (Operator::BatchedMatMul { batch: 1, m: 12, k: 20, n: 28 }, 24),
+            (Operator::Linear { batch: 1, m: 36, k: 20, n: 28 }, 1),
+            (Operator::Conv { batch: 1, channels: 3, image: 8, out: 4, kernel: 3, stride: 1, pad: 1 }, 6),
+            (Operator::Unary(Unary::Gelu, 1, 50), 24),
+            (Operator::Binary(Binary::Pow, 1, 50), 24),
+            (Operator::BinaryScalar(Binary::Div, 1, 50), 24),
+            (Operator::Softmax(1, 50), 24),
+            (Operator::LayerNorm(1, 50), 24),
+        ];
+        let work = |written, batch: u64| {
+            let described = describer.describe(&graph(&written).unwrap()).unwrap();
+            assert_eq!(described.nodes.len(), 1, "{written:?}");
+            let m = described.magnitudes().scaled_batch(batch as f64);
+            [m.flops, m.read_elems, m.write_elems, m.weight_elems]
+        };
+        for (operator, batch) in shapes {
+            let alone = work(Written::Alone(operator), batch);
+            let mut batches = std::collections::BTreeSet::new();
+            let mut spellings = std::collections::BTreeSet::new();
+            for _ in 0..40 {
+                let (written, batch) = as_in_networks(operator, batch, &mut rng);
+                assert_eq!(work(written, batch), alone, "{written:?} at {batch}");
+                batches.insert(batch);
+                spellings.insert(
+                    std::mem::discriminant(&match written {
+                        Written::Alone(o) | Written::InSample(o) => o,
+                    }) == std::mem::discriminant(&operator),
+                );
+            }
+            let image = matches!(operator, Operator::Conv { .. });
+            assert_eq!(batches.len() > 3, !image, "{operator:?}: {batches:?}");
+            assert_eq!(spellings.len() > 1, matches!(operator, Operator::Linear { .. }), "{operator:?}");
+        }
+    }
 }

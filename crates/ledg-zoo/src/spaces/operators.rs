@@ -55,6 +55,15 @@ pub enum Operator {
         /// Features out.
         n: u64,
     },
+    /// The same on rows without sequences, as exporters write it then: one `Gemm`.
+    Gemm {
+        /// Rows.
+        m: u64,
+        /// Features in.
+        k: u64,
+        /// Features out.
+        n: u64,
+    },
     /// A square convolution with bias.
     Conv {
         /// Images.
@@ -90,16 +99,50 @@ pub enum Operator {
 /// What the importer refuses, such as a convolution whose window does not fit.
 pub fn build(operator: &Operator) -> Result<Graph, ZooError> {
     imported(&name(operator), |net| {
-        let y = written(net, operator);
+        let y = written(net, operator, &[]);
         net.output(y);
         Ok(())
     })
+}
+
+/// The operator as a graph whose batch is one more size in front, 1: what is the batch of [`build`] is part of a sample, as heads and
+/// steps are in a network.
+///
+/// # Errors
+/// As [`build`]; a convolution has no place for one more size.
+pub fn build_in_sample(operator: &Operator) -> Result<Graph, ZooError> {
+    imported(&format!("{}-in-sample", name(operator)), |net| {
+        let y = written(net, operator, &[1]);
+        net.output(y);
+        Ok(())
+    })
+}
+
+impl Operator {
+    /// The operator with another batch: its first size.
+    #[must_use]
+    pub fn with_batch(self, batch: u64) -> Self {
+        match self {
+            Operator::BatchedMatMul { m, k, n, .. } => Operator::BatchedMatMul { batch, m, k, n },
+            Operator::Linear { m, k, n, .. } => Operator::Linear { batch, m, k, n },
+            Operator::Gemm { k, n, .. } => Operator::Gemm { m: batch, k, n },
+            Operator::Conv { channels, image, out, kernel, stride, pad, .. } => {
+                Operator::Conv { batch, channels, image, out, kernel, stride, pad }
+            }
+            Operator::Unary(op, _, width) => Operator::Unary(op, batch, width),
+            Operator::Binary(op, _, width) => Operator::Binary(op, batch, width),
+            Operator::BinaryScalar(op, _, width) => Operator::BinaryScalar(op, batch, width),
+            Operator::Softmax(_, width) => Operator::Softmax(batch, width),
+            Operator::LayerNorm(_, width) => Operator::LayerNorm(batch, width),
+        }
+    }
 }
 
 fn name(operator: &Operator) -> String {
     match *operator {
         Operator::BatchedMatMul { batch, m, k, n } => format!("bmm-{batch}x{m}x{k}x{n}"),
         Operator::Linear { batch, m, k, n } => format!("linear-{batch}x{m}x{k}x{n}"),
+        Operator::Gemm { m, k, n } => format!("gemm-{m}x{k}x{n}"),
         Operator::Conv { batch, channels, image, out, kernel, stride, pad } => {
             format!("conv-{batch}x{channels}x{image}-{out}k{kernel}s{stride}p{pad}")
         }
@@ -111,23 +154,30 @@ fn name(operator: &Operator) -> String {
     }
 }
 
-fn written(net: &mut Net, operator: &Operator) -> ValueId {
+/// The nodes of an operator with sizes in `front` of its own.
+fn written(net: &mut Net, operator: &Operator, front: &[u64]) -> ValueId {
+    let input = |net: &mut Net, name: &str, shape: &[u64]| net.input(name, DType::F32, &[front, shape].concat());
     match *operator {
         Operator::BatchedMatMul { batch, m, k, n } => {
-            let a = net.input("a", DType::F32, &[batch, m, k]);
-            let b = net.input("b", DType::F32, &[batch, k, n]);
+            let a = input(net, "a", &[batch, m, k]);
+            let b = input(net, "b", &[batch, k, n]);
             net.apply("MatMul", &[a, b])
         }
         Operator::Linear { batch, m, k, n } => {
-            let x = net.input("x", DType::F32, &[batch, m, k]);
+            let x = input(net, "x", &[batch, m, k]);
             net.linear(Map { id: x, channels: k }, n).id
         }
+        Operator::Gemm { m, k, n } => {
+            let x = input(net, "x", &[m, k]);
+            let rows = if front.is_empty() { x } else { net.reshape(x, &[-1, k as i64]) };
+            net.gemm(Map { id: rows, channels: k }, n).id
+        }
         Operator::Conv { batch, channels, image, out, kernel, stride, pad } => {
-            let x = net.input("x", DType::F32, &[batch, channels, image, image]);
+            let x = input(net, "x", &[batch, channels, image, image]);
             net.conv(Map { id: x, channels }, out, Window { kernel, stride, pad, groups: 1 }).id
         }
         Operator::Unary(op, batch, width) => {
-            let x = net.input("x", DType::F32, &[batch, width]);
+            let x = input(net, "x", &[batch, width]);
             match op {
                 Unary::Relu => net.apply("Relu", &[x]),
                 Unary::Tanh => net.apply("Tanh", &[x]),
@@ -135,21 +185,21 @@ fn written(net: &mut Net, operator: &Operator) -> ValueId {
             }
         }
         Operator::Binary(op, batch, width) => {
-            let [a, b] = ["a", "b"].map(|name| net.input(name, DType::F32, &[batch, width]));
+            let [a, b] = ["a", "b"].map(|name| input(net, name, &[batch, width]));
             net.apply(op.onnx(), &[a, b])
         }
         Operator::BinaryScalar(op, batch, width) => {
-            let x = net.input("x", DType::F32, &[batch, width]);
+            let x = input(net, "x", &[batch, width]);
             // The number itself does not matter; 3 is no special case of a power.
             let scalar = net.scalar(3.0);
             net.apply(op.onnx(), &[x, scalar])
         }
         Operator::Softmax(batch, width) => {
-            let x = net.input("x", DType::F32, &[batch, width]);
+            let x = input(net, "x", &[batch, width]);
             net.softmax(x)
         }
         Operator::LayerNorm(batch, width) => {
-            let x = net.input("x", DType::F32, &[batch, width]);
+            let x = input(net, "x", &[batch, width]);
             net.layer_norm(Map { id: x, channels: width }, 1e-5).id
         }
     }
