@@ -52,6 +52,9 @@ pub struct Reference {
 pub struct Mixture {
     /// Its share of the mean of the two scores, each standardised over all cells.
     pub weight: f64,
+    /// Whether it is told which kinds of operators a cell has at all, beside how many of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kinds: bool,
 }
 
 /// What is trained on.
@@ -182,7 +185,7 @@ impl AccuracyExperiment {
             ensure!(value.is_finite() && value >= 0.0, "`train.{name}` is {value}, must not be negative");
         }
         ensure!(t.ranking + t.regression > 0.0, "`train.ranking` and `train.regression` are both 0");
-        if let Some(Mixture { weight }) = self.gaussian_process {
+        if let Some(Mixture { weight, .. }) = self.gaussian_process {
             ensure!(weight > 0.0 && weight < 1.0, "`gaussian_process.weight` is {weight}, must be between 0 and 1");
         }
         self.scorer_config(1).trunk().validate()?;

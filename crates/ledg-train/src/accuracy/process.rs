@@ -17,7 +17,7 @@ use ledg_zoo::cell::{CellGraph, CellOp};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 /// Summary numbers of a cell.
-const N_SUMMARY: usize = 17;
+const N_SUMMARY: usize = 20;
 
 /// Samples from which the constants are fitted; all are used to rank.
 const FITTED_ON: usize = 600;
@@ -58,13 +58,14 @@ impl Vocabulary {
     }
 }
 
-/// Scores of all cells after learning from `learned`, places in `cells` with their merits (mean 0, standard deviation 1).
+/// Scores of all cells after learning from `learned`, places in `cells` with their merits (mean 0, standard deviation 1). With `kinds`
+/// the summary says which kinds of operators are there at all.
 ///
 /// # Errors
 /// A covariance that is not positive definite.
-pub fn rank(cells: &[&CellGraph], learned: &[(usize, f64)]) -> Result<Vec<f64>> {
+pub fn rank(cells: &[&CellGraph], learned: &[(usize, f64)], kinds: bool) -> Result<Vec<f64>> {
     let mut vocabulary = Vocabulary::default();
-    let mut described: Vec<Description> = cells.iter().map(|cell| describe(cell, &mut vocabulary)).collect();
+    let mut described: Vec<Description> = cells.iter().map(|cell| describe(cell, &mut vocabulary, kinds)).collect();
     standardise(&mut described, learned);
     let samples: Vec<&Description> = learned.iter().map(|&(cell, _)| &described[cell]).collect();
     let merits = DVector::from_iterator(learned.len(), learned.iter().map(|&(_, merit)| merit));
@@ -223,7 +224,7 @@ fn standardise(described: &mut [Description], learned: &[(usize, f64)]) {
     }
 }
 
-fn describe(cell: &CellGraph, vocabulary: &mut Vocabulary) -> Description {
+fn describe(cell: &CellGraph, vocabulary: &mut Vocabulary, kinds: bool) -> Description {
     let nodes = cell.nodes();
     let sources: Vec<Vec<(usize, u32)>> = nodes.iter().map(|n| n.sources.clone()).collect();
     let readers = cell.readers();
@@ -241,7 +242,7 @@ fn describe(cell: &CellGraph, vocabulary: &mut Vocabulary) -> Description {
 
     let ways = ways(cell);
     Description {
-        summary: summary(cell, &ways, &readers),
+        summary: summary(cell, &ways, &readers, kinds),
         neighbourhoods: neighbourhoods.into_iter().collect(),
         ways: {
             let named = |(way, times): (&Vec<CellOp>, &f64)| (vocabulary.place(format!("{way:?}")), times.ln_1p());
@@ -278,7 +279,12 @@ fn ways(cell: &CellGraph) -> BTreeMap<Vec<CellOp>, f64> {
     reach.pop().unwrap_or_default()
 }
 
-fn summary(cell: &CellGraph, ways: &BTreeMap<Vec<CellOp>, f64>, readers: &[Vec<(usize, u32)>]) -> [f64; N_SUMMARY] {
+fn summary(
+    cell: &CellGraph,
+    ways: &BTreeMap<Vec<CellOp>, f64>,
+    readers: &[Vec<(usize, u32)>],
+    kinds: bool,
+) -> [f64; N_SUMMARY] {
     let nodes = cell.nodes();
     let number = |way: &[CellOp], wanted: &[CellOp]| way.iter().filter(|op| wanted.contains(op)).count() as f64;
     let conv = [CellOp::Conv3x3, CellOp::Conv1x1];
@@ -290,6 +296,8 @@ fn summary(cell: &CellGraph, ways: &BTreeMap<Vec<CellOp>, f64>, readers: &[Vec<(
     let mean = |wanted: &[CellOp]| ways.iter().map(|(w, n)| n * number(w, wanted)).sum::<f64>() / total.max(1.0);
     let nodes_of = |wanted: &[CellOp]| nodes.iter().filter(|n| wanted.contains(&n.op)).count() as f64;
     let times = |edges: &[(usize, u32)]| edges.iter().map(|&(_, n)| f64::from(n)).sum::<f64>();
+    // What is the same for all cells counts for nothing.
+    let any = |wanted: &[CellOp]| f64::from(u8::from(kinds && nodes_of(wanted) > 0.0));
     [
         most(&all),
         least(&all),
@@ -308,6 +316,9 @@ fn summary(cell: &CellGraph, ways: &BTreeMap<Vec<CellOp>, f64>, readers: &[Vec<(
         nodes.iter().map(|n| times(&n.sources)).sum(),
         readers.first().map_or(0.0, |r| times(r)),
         nodes.last().map_or(0.0, |n| times(&n.sources)),
+        any(&conv[..1]),
+        any(&conv[1..]),
+        any(&pool),
     ]
 }
 
@@ -336,12 +347,15 @@ mod tests {
         let found = ways(&cell);
         let expected = [(vec![], 1.0), (vec![CellOp::Conv3x3], 1.0), (vec![CellOp::Conv3x3, CellOp::AvgPool3x3], 1.0)];
         assert_eq!(found, expected.into());
-        let summary = describe(&cell, &mut Vocabulary::default()).summary;
+        let summary = describe(&cell, &mut Vocabulary::default(), false).summary;
         let third = 1.0 / 3.0;
         // operators on ways: most, least; 3x3 convolutions; convolutions; ways; means; share of the bare input; nodes; edges
         let by_hand =
             [2.0, 0.0, 1.0, 0.0, 1.0, 0.0, 4.0_f64.ln(), 1.0, 2.0 * third, 0.0, third, 1.0, 0.0, 1.0, 5.0, 2.0, 3.0];
         summary.iter().zip(by_hand).for_each(|(x, y)| assert!((x - y).abs() < 1e-12, "{summary:?}"));
+        // whether there are 3x3 convolutions, 1x1 convolutions, pools
+        assert_eq!(summary[17..], [0.0; 3]);
+        assert_eq!(describe(&cell, &mut Vocabulary::default(), true).summary[17..], [1.0, 0.0, 1.0]);
     }
 
     #[test]
@@ -365,7 +379,7 @@ mod tests {
         let worths: Vec<f64> = cells.iter().map(worth).collect();
         let merits = super::super::train::standardised(&worths[..80]);
         let learned: Vec<(usize, f64)> = merits.into_iter().enumerate().collect();
-        let scores = rank(&cells.iter().collect::<Vec<_>>(), &learned).unwrap();
+        let scores = rank(&cells.iter().collect::<Vec<_>>(), &learned, false).unwrap();
         let count = |cell: &CellGraph| cell.nodes().iter().filter(|n| n.op == CellOp::Conv3x3).count() as f64;
         let counts: Vec<f64> = cells.iter().map(count).collect();
         let tau = |scores: &[f64]| super::super::tau::tau(&scores[80..], &worths[80..]).unwrap();
@@ -374,7 +388,7 @@ mod tests {
 
         // Other cells, and another order, change no score.
         let fewer: Vec<&CellGraph> = cells[..100].iter().collect();
-        let again = rank(&fewer, &learned).unwrap();
+        let again = rank(&fewer, &learned, false).unwrap();
         again.iter().zip(&scores).for_each(|(x, y)| assert!((x - y).abs() < 1e-9, "{x} {y}"));
     }
 }

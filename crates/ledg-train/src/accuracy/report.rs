@@ -119,7 +119,7 @@ fn table(
             figure(runs.iter().map(|r| pick(&r.ensemble)).collect())
         })?;
     }
-    if let Some(Mixture { weight }) = experiment.gaussian_process {
+    if let Some(Mixture { weight, .. }) = experiment.gaussian_process {
         row(out, "Gaussian process alone", experiment, results, |runs| {
             figure(runs.iter().filter_map(|r| r.process.as_ref().map(pick)).collect())
         })?;

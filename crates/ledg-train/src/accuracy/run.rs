@@ -230,7 +230,7 @@ fn one(
             let accuracies: Vec<f64> = training.train.iter().map(|&i| data.accuracies[i]).collect();
             let merits = train::merits(settings.merit, &accuracies);
             let learned: Vec<_> = training.train.iter().map(|&i| graph_of[i]).zip(merits).collect();
-            Some((of_cells(&process::rank(&distinct, &learned)?), mixture.weight))
+            Some((of_cells(&process::rank(&distinct, &learned, mixture.kinds)?), mixture.weight))
         }
     };
     let mixture = process.as_ref().map(|(process, weight)| -> Vec<f64> {

@@ -88,13 +88,8 @@ pub struct NeuSightConfig {
     /// Whether each shape is written in one of the ways in which networks hold it, at random: its first size (of a linear layer its
     /// rows) is divided between the batch and a sample, and a linear layer is a product and an addition or a `Gemm`. Else the first
     /// size is the batch, as in the tables, and a linear layer a product and an addition.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_in_networks: bool,
-}
-
-/// Left out of files where it is off, so that settings from before it existed keep their hash.
-fn is_false(x: &bool) -> bool {
-    !x
 }
 
 /// A data set in NNLQP's layout.

@@ -24,7 +24,6 @@ pub fn write(named: &[PathBuf], folder: &Path, runs: &Path, output: &Path) -> Re
     if configs.is_empty() {
         bail!("{}: no experiment's runs are finished under {}", folder.display(), runs.display());
     }
-    let mut lines = index::read(output)?;
     for config in &configs {
         eprintln!("{}", config.display());
         let evaluation = Evaluation::new(config, None, runs).with_context(|| format!("{}", config.display()))?;
@@ -38,9 +37,12 @@ pub fn write(named: &[PathBuf], folder: &Path, runs: &Path, output: &Path) -> Re
         }
         let text = evaluation.markdown("report", &shown)?;
         files::write(&output.join(format!("{name}.md")), text.as_bytes())?;
+        // Read late: another report may have added lines since this one started.
+        let mut lines = index::read(output)?;
         index::replace(&mut lines, &evaluation);
+        index::write(output, &lines, folder)?;
     }
-    index::write(output, &lines, folder)
+    Ok(())
 }
 
 /// The experiments of a folder whose runs are all finished; the others are named on standard error.
