@@ -208,14 +208,18 @@ pub(crate) fn gpt2(net: &mut Net, config: &ZooConfig, name: &'static str, sizes:
     Ok(())
 }
 
-/// The part in use of a triangle for the longest sequence.
+/// Where attention is allowed: the part in use of a triangle for the longest sequence.
 pub(crate) fn causal_mask(net: &mut Net, ids: ValueId, most: u64) -> ValueId {
-    let mut mask = net.buffer("causal", DType::Bool, &[1, 1, most, most]);
+    triangle(net, ids, most, DType::Bool)
+}
+
+fn triangle(net: &mut Net, ids: ValueId, most: u64, dtype: DType) -> ValueId {
+    let mut mask = net.buffer("causal", dtype, &[1, 1, most, most]);
     for along in [2, 3] {
         let length = sequence_length(net, ids);
         let (zero, along) = (net.ints(&[0]), net.ints(&[along]));
         let inputs = [mask, zero, length, along].map(Some);
-        mask = net.outputs("Slice", Attrs::new(), &inputs, 1, DType::Bool)[0];
+        mask = net.outputs("Slice", Attrs::new(), &inputs, 1, dtype)[0];
     }
     mask
 }
@@ -284,9 +288,7 @@ pub(crate) fn opt(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: 
     let words = net.op("Gather", axis(0), &[table, ids]);
     let places = positions(net, ids, "embed_positions.weight", sizes.positions + 2, hidden);
     let mut x = Map { id: net.apply("Add", &[words, places]), channels: hidden };
-    let causal = causal_mask(net, ids, sizes.positions);
-    let (zero, lowest) = (net.scalar(0.0), net.scalar(f32::MIN));
-    let mask = net.apply("Where", &[causal, zero, lowest]);
+    let mask = triangle(net, ids, sizes.positions, DType::F32);
     for _ in 0..sizes.layers {
         let y = net.layer_norm(x, 1e-5);
         let y = opt_attention(net, y, mask, sizes);
