@@ -208,18 +208,14 @@ pub(crate) fn gpt2(net: &mut Net, config: &ZooConfig, name: &'static str, sizes:
     Ok(())
 }
 
-/// Where attention is allowed: the part in use of a triangle for the longest sequence.
+/// The part in use of a triangle for the longest sequence.
 pub(crate) fn causal_mask(net: &mut Net, ids: ValueId, most: u64) -> ValueId {
-    triangle(net, ids, most, DType::Bool)
-}
-
-fn triangle(net: &mut Net, ids: ValueId, most: u64, dtype: DType) -> ValueId {
-    let mut mask = net.buffer("causal", dtype, &[1, 1, most, most]);
+    let mut mask = net.buffer("causal", DType::Bool, &[1, 1, most, most]);
     for along in [2, 3] {
         let length = sequence_length(net, ids);
         let (zero, along) = (net.ints(&[0]), net.ints(&[along]));
         let inputs = [mask, zero, length, along].map(Some);
-        mask = net.outputs("Slice", Attrs::new(), &inputs, 1, dtype)[0];
+        mask = net.outputs("Slice", Attrs::new(), &inputs, 1, DType::Bool)[0];
     }
     mask
 }
@@ -279,16 +275,20 @@ fn tanh_gelu(net: &mut Net, x: Map) -> Map {
     Map { id: net.apply("Mul", &[halved, shifted]), ..x }
 }
 
-/// OPT: separate projections, ReLU, a causal mask that is added, and two positions more than it can use. Input `input_ids`, output logits.
+/// OPT: separate projections, ReLU, a mask that is added, and two positions more than it can use. Inputs `input_ids` and
+/// `attention_mask`, output logits.
 pub(crate) fn opt(net: &mut Net, config: &ZooConfig, name: &'static str, sizes: &TextSizes) -> Result<(), ZooError> {
     sizes.check(name, config.sequence)?;
     let hidden = sizes.hidden;
-    let ids = net.tokens("input_ids", config.batch, config.sequence);
+    let [ids, padding] = ["input_ids", "attention_mask"].map(|name| net.tokens(name, config.batch, config.sequence));
     let table = net.weight("embed_tokens.weight", &[sizes.vocabulary, hidden]);
     let words = net.op("Gather", axis(0), &[table, ids]);
     let places = positions(net, ids, "embed_positions.weight", sizes.positions + 2, hidden);
     let mut x = Map { id: net.apply("Add", &[words, places]), channels: hidden };
-    let mask = triangle(net, ids, sizes.positions, DType::F32);
+    let causal = causal_mask(net, ids, sizes.positions);
+    let padding = additive_mask(net, padding);
+    let lowest = net.scalar(f32::MIN);
+    let mask = net.apply("Where", &[causal, padding, lowest]);
     for _ in 0..sizes.layers {
         let y = net.layer_norm(x, 1e-5);
         let y = opt_attention(net, y, mask, sizes);
