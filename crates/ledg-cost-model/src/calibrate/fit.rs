@@ -17,10 +17,9 @@ use super::kinds::{LnSizes, N_SHAPE, levels};
 use super::linear;
 use super::relatives::Relative;
 
-/// Standard deviations that are assumed before there are records, in ln latency: of platforms around the model's level,
-/// and of the levels of kinds around what they belong to. Wide: a few records outweigh them.
+/// Standard deviation of platforms around the model's level that is assumed before there are records, in ln latency. Wide: a few
+/// records outweigh it. That of the levels of kinds is the [`Form`]'s.
 const PLATFORM_STD: f64 = 0.5;
-const LEVEL_STD: f64 = 0.5;
 /// The same of a kind's corrections by ln of a size.
 const SLOPE_STD: f64 = 0.1;
 /// The same of the weights of all relatives together: one alone, or a mixture that sums to one, is within reach. Between 0.5
@@ -132,7 +131,8 @@ pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
         share: None,
         differences: Vec::new(),
     };
-    fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>(), Form::Without).platform
+    let form = Form { level_std: PLATFORM_STD, relatives: false };
+    fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>(), form).platform
 }
 
 impl Unknowns {
@@ -143,13 +143,13 @@ impl Unknowns {
     }
 }
 
-/// What is fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Level, kinds and relatives.
-    WithRelatives,
-    /// Level and kinds.
-    Without,
+/// What is fitted, besides the platform's level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Form {
+    /// Standard deviation of the levels of kinds around what they belong to that is assumed before there are records, in ln latency.
+    pub level_std: f64,
+    /// Whether relatives are looked at.
+    pub relatives: bool,
 }
 
 /// The corrections that equations ask for; none for none.
@@ -158,10 +158,7 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
     // Totals alone do not tell sizes apart.
     let sized = equations.iter().any(|e| e.share.is_some());
     let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
-    let mut relatives = match form {
-        Form::WithRelatives => relatives(&equations),
-        Form::Without => Vec::new(),
-    };
+    let mut relatives = if form.relatives { relatives(&equations) } else { Vec::new() };
     relatives.iter().for_each(|_| {
         unknowns.add(RELATIVES_STD / (relatives.len() as f64).sqrt());
     });
@@ -175,7 +172,7 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
             let column = *columns.entry((&part.kind, part.shape.map(f64::to_bits))).or_insert_with(|| {
                 let mut path = vec![(0, 1.0)];
                 for level in levels(&part.kind) {
-                    path.push((*names.entry(level).or_insert_with(|| unknowns.add(LEVEL_STD)), 1.0));
+                    path.push((*names.entry(level).or_insert_with(|| unknowns.add(form.level_std)), 1.0));
                 }
                 if sized && !part.kind.is_empty() {
                     let add = || std::array::from_fn(|_| unknowns.add(SLOPE_STD));
@@ -280,7 +277,7 @@ mod tests {
     use super::*;
 
     fn fit(equations: &[Equation]) -> Factors {
-        super::fit(equations, Form::WithRelatives)
+        super::fit(equations, Form { level_std: 0.5, relatives: true })
     }
 
     fn part(kind: &str, seconds: f64) -> Part {

@@ -60,6 +60,13 @@ const FOLDS: usize = 20;
 const NETWORKS: usize = 6;
 const ENOUGH: f64 = 0.9;
 
+/// How far the levels of kinds are taken to lie from what they belong to before there are records, standard deviations in ln latency.
+/// A GPU like those that were measured is slow at a kind by a tenth, a chip of another make by a factor. From [`NETWORKS`] on,
+/// cross-validation chooses; of fewer, what the records are off as a whole, between the first two. Where nodes were measured, they
+/// say it themselves.
+const LEVEL_STDS: [f64; 3] = [0.1, 0.5, 1.0];
+const PROFILED_LEVEL_STD: f64 = 0.5;
+
 /// Corrections by platform.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -317,8 +324,8 @@ fn case(
     let mut profile: BTreeMap<(&str, [u64; N_SHAPE]), (Part, f64, f64)> = BTreeMap::new();
     let mut nodes: BTreeMap<(&str, [u64; N_SHAPE], bool), Timed> = BTreeMap::new();
     let mut launches_s = 0.0;
-    let of_nodes = node_kinds.iter().zip(&described.origins).zip(rows.class_of());
-    for ((kind, names), &class) in of_nodes.filter(|_| !costs.is_empty()) {
+    let of_nodes = node_kinds.iter().zip(rows.class_of()).enumerate();
+    for (node, (kind, &class)) in of_nodes.filter(|_| !costs.is_empty()) {
         let cost = &costs[class as usize];
         let shape = kind.shape(batch);
         let key = (&*kind.name, shape.map(f64::to_bits));
@@ -326,7 +333,9 @@ fn case(
         let body_s = cost.total_s() - cost.launch_s;
         parts.entry(key).or_insert_with(|| none.clone()).seconds += body_s;
         launches_s += cost.launch_s;
-        let times = names.iter().filter_map(|name| measured.nodes_s.get(name));
+        // Descriptions by the hundred thousand go without names.
+        let names = described.origins.get(node).into_iter().flatten();
+        let times = names.filter_map(|name| measured.nodes_s.get(name));
         let took = times.fold(0.0, |sum, s| sum + s);
         let timed = nodes.entry((key.0, key.1, took > 0.0)).or_insert_with(|| Timed::none(&kind.name, shape));
         timed.roofline_s += kind.roofline_s(batch, &roofline);
@@ -497,18 +506,47 @@ struct Chosen {
 
 impl Chosen {
     fn for_records(records: &[&Comparison]) -> Self {
-        let networks = networks(records);
-        let error = |off: &Vec<f64>| off.iter().map(|off| off.abs()).sum::<f64>();
-        let enough = networks.iter().collect::<BTreeSet<_>>().len() >= NETWORKS;
-        let may = enough && records.iter().all(|r| r.profile.is_empty());
-        let with = may.then(|| cross_validate(records, &networks, Form::WithRelatives)).flatten();
-        let without = cross_validate(records, &networks, Form::Without);
-        let (form, held_out) = match (with, without) {
-            (Some(with), Some(without)) if error(&with) < ENOUGH * error(&without) => (Form::WithRelatives, Some(with)),
-            (_, without) => (Form::Without, without),
-        };
+        let (form, held_out) = choose(records);
         Chosen { factors: fit::fit(records.iter().flat_map(|r| r.equations()), form), held_out }
     }
+}
+
+/// The form of the factors that records of a platform ask for, and [`Chosen::held_out`].
+fn choose(records: &[&Comparison]) -> (Form, Option<Vec<f64>>) {
+    let networks = networks(records);
+    let enough = networks.iter().collect::<BTreeSet<_>>().len() >= NETWORKS;
+    let by_nodes = profiled(records) > 0;
+    let level_stds = match (by_nodes, enough) {
+        (true, _) => vec![PROFILED_LEVEL_STD],
+        (false, true) => LEVEL_STDS.to_vec(),
+        (false, false) => vec![off_by(records).clamp(LEVEL_STDS[0], LEVEL_STDS[1])],
+    };
+    let tried = |level_std: f64, relatives: bool| {
+        let form = Form { level_std, relatives };
+        let held_out = cross_validate(records, &networks, form);
+        let error: f64 = held_out.iter().flatten().map(|off| off.abs()).sum();
+        (form, held_out, error)
+    };
+    let mut best = tried(level_stds[0], false);
+    for &level_std in &level_stds[1..] {
+        let other = tried(level_std, false);
+        if other.2 < best.2 {
+            best = other;
+        }
+    }
+    if enough && !by_nodes {
+        let with = tried(best.0.level_std, true);
+        if with.2 < ENOUGH * best.2 {
+            best = with;
+        }
+    }
+    (best.0, best.1)
+}
+
+/// Root mean square of ln(measured / predicted), uncalibrated; 0 for no records.
+fn off_by(records: &[&Comparison]) -> f64 {
+    let squares = records.iter().map(|r| (r.whole.ln_measured - Factors::default().ln_predicted(&r.whole)).powi(2));
+    (squares.sum::<f64>() / records.len().max(1) as f64).sqrt()
 }
 
 /// ln(measured / predicted) of each record by factors that were fitted without its network; `None` if there is only one.

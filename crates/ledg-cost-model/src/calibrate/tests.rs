@@ -305,3 +305,45 @@ fn evaluations_fit_what_a_calibration_fits() {
         assert!((says - fit.ln_predicted(comparison)).abs() < 1e-9, "{says} {}", fit.ln_predicted(comparison));
     }
 }
+
+#[test]
+fn a_description_without_names_tells_kinds_apart_all_the_same() {
+    let model = CostModel::default_model().unwrap();
+    let on = (*platform("l4:fp32")).clone();
+    let named = model.prepare(&attentive(64, 96)).unwrap().described().clone();
+    let nameless = crate::DescribedGraph { origins: Vec::new(), ..named.clone() };
+    let [named, nameless] = [named, nameless].map(|described| {
+        let prepared = model.prepare_described(described).unwrap();
+        model.compare(&prepared, &[(on.clone(), 4, 0.01)]).unwrap().remove(0)
+    });
+    assert!(named.whole.predicted.len() > 2, "convolution, softmax and launches: {:?}", named.whole.predicted);
+    assert_eq!(named.whole.predicted, nameless.whole.predicted);
+}
+
+/// Comparisons of networks of convolution and softmax in many proportions, measured at `softmax` times what is predicted of that and
+/// `off` by turns.
+fn compared(model: &CostModel, sides: std::ops::Range<u64>, softmax: f64, off: f64) -> Vec<Comparison> {
+    let on = platform("rtx4090");
+    let one = |side: u64| {
+        let graph = attentive(16 + 40 * (side % 7), 40 + 8 * side);
+        let nodes = nodes(model, &graph, &on);
+        let seconds: f64 = nodes.iter().map(|(name, s)| if name == "softmax" { softmax * s } else { *s }).sum();
+        let turn = if side % 3 == 0 { 1.4 * off } else { -0.7 * off };
+        let prepared = model.prepare(&graph).unwrap();
+        model.compare(&prepared, &[((*on).clone(), 4, seconds * turn.exp())]).unwrap().remove(0)
+    };
+    sides.map(one).collect()
+}
+
+#[test]
+fn kinds_are_told_apart_as_far_as_records_bear_it_out() {
+    let model = CostModel::default_model().unwrap();
+    let level_std = |records: &[Comparison]| choose(&records.iter().collect::<Vec<_>>()).0.level_std;
+    // A GPU as the model says, but for noise: kinds stay where they are.
+    assert_eq!(level_std(&compared(&model, 0..20, 1.0, 0.1)), LEVEL_STDS[0]);
+    // Softmax takes eight times as long: kinds are free to follow.
+    assert!(level_std(&compared(&model, 0..20, 8.0, 0.01)) > LEVEL_STDS[0]);
+    // Of three networks, what they are off decides.
+    let (near, far) = (level_std(&compared(&model, 0..3, 1.0, 0.2)), level_std(&compared(&model, 0..3, 8.0, 0.01)));
+    assert!((near - 0.2).abs() < 0.02 && far == LEVEL_STDS[1], "{near} {far}");
+}

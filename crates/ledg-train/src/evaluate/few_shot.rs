@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use indicatif::{ProgressBar, ProgressIterator, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use ledg_cost_model::{Comparison, Fit, calibrated_level};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::{EnsemblePrediction, Method};
 use crate::data::Dataset;
@@ -111,7 +112,7 @@ impl FewShot {
                 .iter()
                 .map(|(name, platforms)| ((*name).to_owned(), platforms.values().map(Vec::len).sum()))
                 .collect(),
-            mape: devices.values().progress_with(bar).map(of_device).collect(),
+            mape: devices.par_iter().map(|(_, platforms)| of_device(platforms)).inspect(|_| bar.inc(1)).collect(),
         }
     }
 
