@@ -9,7 +9,9 @@ use candle_core::Tensor;
 use ledg_cost_model::encoder::Encoder;
 use ledg_cost_model::graph::{Attr, Attrs, DType, Graph, GraphBuilder, OpType};
 use ledg_cost_model::template::TemplateSet;
-use ledg_cost_model::{Bundle, BundleHeader, CostModel, Describer, Edit, N_ORDERED_FEATURES, PredictOptions, Session};
+use ledg_cost_model::{
+    Bundle, BundleHeader, ConformalTable, CostModel, Describer, Edit, N_ORDERED_FEATURES, PredictOptions, Session,
+};
 use ledg_zoo::ZooConfig;
 
 #[test]
@@ -50,6 +52,21 @@ fn first_member(change: impl FnOnce(&mut Bundle)) -> CostModel {
     bundle.header.members = 1;
     change(&mut bundle);
     CostModel::from_bytes(&bundle.to_bytes().unwrap(), "first member", templates).unwrap()
+}
+
+#[test]
+fn expected_latencies_need_no_intervals() {
+    let (graph, on) = (cases::residual(12), cases::platforms(3));
+    let with = first_member(|_| ());
+    let without = first_member(|bundle| bundle.header.conformal = ConformalTable::default());
+    let prepared = with.prepare(&graph).unwrap();
+    let expected = with.expected_s(&prepared, &on).unwrap();
+    let predicted = with.predict(&prepared, &on, &PredictOptions::default()).unwrap();
+    assert_eq!(expected, predicted.iter().map(|estimate| estimate.latency_s).collect::<Vec<_>>());
+    // Another model's preparation is done again.
+    assert_eq!(without.expected_s(&prepared, &on).unwrap(), expected);
+    assert!(without.predict(&prepared, &on, &PredictOptions::default()).is_err(), "no interval can be given");
+    assert!(with.expected_s(&prepared, &[]).unwrap().is_empty());
 }
 
 /// A model that reads the order of operands, with some weight on it.

@@ -31,10 +31,10 @@ fn licences(data: &DataConfig) -> Vec<String> {
 /// Makes a bundle: one member a seed of `experiment`, intervals from the held-out predictions of two others: families
 /// held out, and devices held out.
 pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, output: &Path) -> Result<()> {
-    let (mut bundle, results) = of_runs(experiment, runs)?;
     for other in held_out {
         ensure_members(&experiment.name, experiment.seeds.len(), other)?;
     }
+    let (mut bundle, results) = of_runs(experiment, runs)?;
     let [families, devices] = held_out;
     let unseen_families = ensemble(&run::load_results(runs, families)?);
     let unseen_devices = ensemble(&run::load_results(runs, devices)?);
