@@ -328,7 +328,7 @@ fn compared(model: &CostModel, sides: std::ops::Range<u64>, softmax: f64, off: f
         let graph = attentive(16 + 40 * (side % 7), 40 + 8 * side);
         let nodes = nodes(model, &graph, &on);
         let seconds: f64 = nodes.iter().map(|(name, s)| if name == "softmax" { softmax * s } else { *s }).sum();
-        let turn = if side % 3 == 0 { 1.4 * off } else { -0.7 * off };
+        let turn = if side.is_multiple_of(3) { 1.4 * off } else { -0.7 * off };
         let prepared = model.prepare(&graph).unwrap();
         model.compare(&prepared, &[((*on).clone(), 4, seconds * turn.exp())]).unwrap().remove(0)
     };
