@@ -362,7 +362,21 @@ mod tests {
     #[test]
     fn published_experiments_keep_their_settings_hash() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for name in ["timm-families", "timm-unseen-gpu", "unseen-devices", "default-families", "default-devices"] {
+        let published = [
+            "default-devices",
+            "default-families",
+            "fbnet-unseen-chip",
+            "nasbench201-unseen-chip",
+            "neusight-unseen-gpu",
+            "timm-ablations",
+            "timm-ablations-inputs",
+            "timm-families",
+            "timm-learning-curve",
+            "timm-unseen-gpu",
+            "timm-unseen-gpu-and-families",
+            "unseen-devices",
+        ];
+        for name in published {
             let report = std::fs::read_to_string(root.join(format!("docs/results/{name}.md"))).unwrap();
             let experiment = Experiment::load(&root.join(format!("configs/experiments/{name}.toml"))).unwrap();
             let hash = config_hash(&experiment).unwrap();
