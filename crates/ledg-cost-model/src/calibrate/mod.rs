@@ -8,8 +8,9 @@
 //! runs graphs); other platforms keep their predictions.
 //!
 //! What the calibration is worth is found by cross-validation over networks: each is predicted by factors that were fitted
-//! without it. The same decides whether measured platforms are looked at. Intervals of a calibrated platform come from these residuals where there are enough for the coverage asked
-//! for; where there are not, the model's interval stays, moved with the prediction.
+//! without it. The same decides how far kinds may lie apart, and whether measured platforms are looked at. Intervals of a
+//! calibrated platform come from these residuals where there are enough for the coverage asked for; where there are not, the
+//! model's interval stays, moved with the prediction.
 //!
 //! **Invariant:** a calibration never changes the model it came from, and none from no records: the result then predicts
 //! the same bits.
@@ -496,7 +497,7 @@ fn by_nodes(cases: &[&Comparison], networks: &[&str]) -> Fitted {
     }
 }
 
-/// Factors, with or without relatives: whichever predicts networks better that it was not fitted to.
+/// Factors of the form that predicts those networks best that it was not fitted to.
 struct Chosen {
     factors: Factors,
     /// ln(measured / predicted) of each record by factors of that form, fitted without its network; `None` if there is only
@@ -525,22 +526,23 @@ fn choose(records: &[&Comparison]) -> (Form, Option<Vec<f64>>) {
         let form = Form { level_std, relatives };
         let held_out = cross_validate(records, &networks, form);
         let error: f64 = held_out.iter().flatten().map(|off| off.abs()).sum();
-        (form, held_out, error)
+        (error, form, held_out)
     };
     let mut best = tried(level_stds[0], false);
     for &level_std in &level_stds[1..] {
         let other = tried(level_std, false);
-        if other.2 < best.2 {
+        if other.0 < best.0 {
             best = other;
         }
     }
+    let (error, form, held_out) = best;
     if enough && !by_nodes {
-        let with = tried(best.0.level_std, true);
-        if with.2 < ENOUGH * best.2 {
-            best = with;
+        let (with_error, with, with_held_out) = tried(form.level_std, true);
+        if with_error < ENOUGH * error {
+            return (with, with_held_out);
         }
     }
-    (best.0, best.1)
+    (form, held_out)
 }
 
 /// Root mean square of ln(measured / predicted), uncalibrated; 0 for no records.
