@@ -15,6 +15,7 @@
 //! **Invariant:** a calibration never changes the model it came from, and none from no records: the result then predicts
 //! the same bits.
 
+mod choice;
 mod fit;
 pub(crate) mod kinds;
 mod linear;
@@ -29,8 +30,9 @@ use ledg_predictor::NodeCost;
 use ledg_template::hardware::Platform;
 use serde::{Deserialize, Serialize};
 
+use self::choice::Chosen;
 pub use self::fit::{Correction, calibrated_level};
-use self::fit::{Equation, Factors, Form, Part, correction};
+use self::fit::{Equation, Factors, Part, correction};
 use self::kinds::{Kind, LAUNCH, N_SHAPE};
 pub use self::kinds::{LnSizes, Roofline};
 pub use self::nodes::NodeTimes;
@@ -52,21 +54,6 @@ const BEYOND_BELIEF: f64 = 1e3;
 const TOGETHER: usize = 256;
 /// Profiled networks from which their nodes' times are carried over to others' nodes; fewer say how kinds differ.
 const PROFILED: usize = 3;
-/// Parts that networks are divided into for cross-validation; fewer networks are left out one by one.
-const FOLDS: usize = 20;
-
-/// Relatives are looked at where cross-validation over at least so many networks says that they leave no more than this share
-/// of the error. Fewer networks, often of one family, do not say what they are worth for others; and where nodes were
-/// measured, kinds are told apart by them (docs/calibration.md).
-const NETWORKS: usize = 6;
-const ENOUGH: f64 = 0.9;
-
-/// How far the levels of kinds are taken to lie from what they belong to before there are records, standard deviations in ln latency.
-/// A GPU like those that were measured is slow at a kind by a tenth, a chip of another make by a factor. From [`NETWORKS`] on,
-/// cross-validation chooses; of fewer, what the records are off as a whole, between the first two. Where nodes were measured, they
-/// say it themselves.
-const LEVEL_STDS: [f64; 3] = [0.1, 0.5, 1.0];
-const PROFILED_LEVEL_STD: f64 = 0.5;
 
 /// Corrections by platform.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -495,83 +482,6 @@ fn by_nodes(cases: &[&Comparison], networks: &[&str]) -> Fitted {
         nodes: Some(times),
         held_out: (together.len() > 1).then_some(off),
     }
-}
-
-/// Factors of the form that predicts those networks best that it was not fitted to.
-struct Chosen {
-    factors: Factors,
-    /// ln(measured / predicted) of each record by factors of that form, fitted without its network; `None` if there is only
-    /// one network, which says nothing of relatives.
-    held_out: Option<Vec<f64>>,
-}
-
-impl Chosen {
-    fn for_records(records: &[&Comparison]) -> Self {
-        let (form, held_out) = choose(records);
-        Chosen { factors: fit::fit(records.iter().flat_map(|r| r.equations()), form), held_out }
-    }
-}
-
-/// The form of the factors that records of a platform ask for, and [`Chosen::held_out`].
-fn choose(records: &[&Comparison]) -> (Form, Option<Vec<f64>>) {
-    let networks = networks(records);
-    let enough = networks.iter().collect::<BTreeSet<_>>().len() >= NETWORKS;
-    let by_nodes = profiled(records) > 0;
-    let level_stds = match (by_nodes, enough) {
-        (true, _) => vec![PROFILED_LEVEL_STD],
-        (false, true) => LEVEL_STDS.to_vec(),
-        (false, false) => vec![off_by(records).clamp(LEVEL_STDS[0], LEVEL_STDS[1])],
-    };
-    let tried = |level_std: f64, relatives: bool| {
-        let form = Form { level_std, relatives };
-        let held_out = cross_validate(records, &networks, form);
-        let error: f64 = held_out.iter().flatten().map(|off| off.abs()).sum();
-        (error, form, held_out)
-    };
-    let mut best = tried(level_stds[0], false);
-    for &level_std in &level_stds[1..] {
-        let other = tried(level_std, false);
-        if other.0 < best.0 {
-            best = other;
-        }
-    }
-    let (error, form, held_out) = best;
-    if enough && !by_nodes {
-        let (with_error, with, with_held_out) = tried(form.level_std, true);
-        if with_error < ENOUGH * error {
-            return (with, with_held_out);
-        }
-    }
-    (form, held_out)
-}
-
-/// Root mean square of ln(measured / predicted), uncalibrated; 0 for no records.
-fn off_by(records: &[&Comparison]) -> f64 {
-    let squares = records.iter().map(|r| (r.whole.ln_measured - Factors::default().ln_predicted(&r.whole)).powi(2));
-    (squares.sum::<f64>() / records.len().max(1) as f64).sqrt()
-}
-
-/// ln(measured / predicted) of each record by factors that were fitted without its network; `None` if there is only one.
-fn cross_validate(records: &[&Comparison], networks: &[&str], form: Form) -> Option<Vec<f64>> {
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    for network in networks {
-        let next = numbers.len();
-        numbers.entry(network).or_insert(next);
-    }
-    let n_folds = numbers.len().min(FOLDS);
-    if n_folds < 2 {
-        return None;
-    }
-    let folds: Vec<usize> = networks.iter().map(|network| numbers[network] % n_folds).collect();
-    let mut off = vec![0.0; records.len()];
-    for left_out in 0..n_folds {
-        let others = records.iter().zip(&folds).filter(|(_, fold)| **fold != left_out);
-        let factors = fit::fit(others.flat_map(|(record, _)| record.equations()), form);
-        for ((record, off), _) in records.iter().zip(&mut off).zip(&folds).filter(|(_, fold)| **fold == left_out) {
-            *off = record.whole.ln_measured - factors.ln_predicted(&record.whole);
-        }
-    }
-    Some(off)
 }
 
 /// What is left out together: a network at two batch sizes is two plans of one name, which say the same. Where all have

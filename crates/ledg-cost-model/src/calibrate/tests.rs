@@ -2,6 +2,7 @@
 
 use ledg_graph::{Attrs, DType, Graph, GraphBuilder, Limits, OpType};
 
+use super::choice::{LEVEL_STDS, choose};
 use super::*;
 use crate::records::Outcome;
 use crate::{Estimate, HardwareRegistry, PredictOptions};
