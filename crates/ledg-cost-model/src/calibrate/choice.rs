@@ -9,10 +9,11 @@ use super::{Comparison, networks, profiled};
 /// Parts that networks are divided into for cross-validation; fewer networks are left out one by one.
 const FOLDS: usize = 20;
 
-/// Relatives are looked at where cross-validation over at least so many networks says that they leave no more than this share
-/// of the error. Fewer networks, often of one family, do not say what they are worth for others; and where nodes were
-/// measured, kinds are told apart by them (docs/calibration.md).
+/// Cross-validation chooses from so many networks on. Fewer, often of one family, do not say what a form is worth for others.
 const NETWORKS: usize = 6;
+
+/// Relatives are looked at where they leave no more than this share of the error, and no nodes were measured, which tell kinds
+/// apart better (docs/calibration.md).
 const ENOUGH: f64 = 0.9;
 
 /// How far the levels of kinds are taken to lie from what they belong to before there are records, standard deviations in ln latency.
@@ -41,8 +42,8 @@ impl Chosen {
 pub(super) fn choose(records: &[&Comparison]) -> (Form, Option<Vec<f64>>) {
     let networks = networks(records);
     let enough = networks.iter().collect::<BTreeSet<_>>().len() >= NETWORKS;
-    let by_nodes = profiled(records) > 0;
-    let level_stds = match (by_nodes, enough) {
+    let timed = profiled(records) > 0;
+    let level_stds = match (timed, enough) {
         (true, _) => vec![PROFILED_LEVEL_STD],
         (false, true) => LEVEL_STDS.to_vec(),
         (false, false) => vec![off_by(records).clamp(LEVEL_STDS[0], LEVEL_STDS[1])],
@@ -61,7 +62,7 @@ pub(super) fn choose(records: &[&Comparison]) -> (Form, Option<Vec<f64>>) {
         }
     }
     let (error, form, held_out) = best;
-    if enough && !by_nodes {
+    if enough && !timed {
         let (with_error, with, with_held_out) = tried(form.level_std, true);
         if with_error < ENOUGH * error {
             return (with, with_held_out);
