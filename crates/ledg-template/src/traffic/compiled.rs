@@ -2,7 +2,7 @@
 
 use ledg_graph::Traffic;
 
-use super::{Kind, Steps, Width};
+use super::{Kind, Step, Steps, Width, attention};
 
 const NONE: u32 = u32::MAX;
 
@@ -16,11 +16,11 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
     let mut wide: Vec<bool> = (0..n_values as u32).map(|v| steps.is_given(v)).collect();
     for (at, step) in steps.steps.iter().enumerate() {
         let first = step.inputs.first().map_or(NONE, |&v| root[v as usize]);
-        if names(step.kind) && first != NONE {
+        if step.kind.renames() && first != NONE {
             step.outputs.iter().for_each(|&out| root[out as usize] = first);
             continue;
         }
-        let library = library(step.kind);
+        let library = step.kind.is_library();
         for (i, &v) in step.inputs.iter().enumerate() {
             let v = root[v as usize];
             if step.inputs[..i].iter().any(|&w| root[w as usize] == v) {
@@ -44,17 +44,19 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
     let written = |v: u32| {
         let at = writer[v as usize];
         let (libraries, loops) = (by_library[v as usize], by_loops[v as usize]);
-        at == NONE || library(steps.steps[at as usize].kind) || libraries > 0 || loops != 1
+        at == NONE || steps.steps[at as usize].kind.is_library() || libraries > 0 || loops != 1
     };
     // A loop casts as it writes: what libraries alone read is narrow in memory.
     let doubles = |v: u32| {
         wide[v as usize] && (writer[v as usize] == NONE || by_loops[v as usize] > 0 || by_library[v as usize] == 0)
     };
+    let channels_last = is_channels_last(steps);
     for (step, traffic) in steps.steps.iter().zip(traffic) {
-        if names(step.kind) && !step.inputs.is_empty() {
+        if step.kind.renames() && !step.inputs.is_empty() {
             continue;
         }
-        let library = library(step.kind);
+        copies(steps, step, channels_last, &root, traffic);
+        let library = step.kind.is_library();
         for (i, &v) in step.inputs.iter().enumerate() {
             let own = root[v as usize];
             let twice = step.inputs[..i].iter().any(|&w| root[w as usize] == own);
@@ -70,20 +72,46 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
                 traffic.compiled_mixed += if doubles(out) { elements(out) } else { 0.0 };
             }
             // A bias, or the batch normalisation folded into it, is a pass unless a loop takes it along.
-            if step.kind == (Kind::Conv { bias: true }) && by_loops[out as usize] == 0 {
+            if matches!(step.kind, Kind::Conv { bias: true, .. }) && by_loops[out as usize] == 0 {
                 traffic.compiled += 2.0 * elements(out);
             }
         }
     }
 }
 
-/// Whether an operation only renames data.
-fn names(kind: Kind) -> bool {
-    matches!(kind, Kind::Reshape | Kind::Transpose | Kind::Alias | Kind::Select(_))
+/// What is copied for a library, and what attention adds that is spelled out.
+fn copies(steps: Steps<'_>, step: &Step, channels_last: bool, root: &[u32], traffic: &mut Traffic) {
+    let elements = |v: u32| steps.elements(v);
+    match step.kind {
+        Kind::Conv { weights, .. } => {
+            let images: f64 = step.inputs.iter().chain(&step.outputs).map(|&v| elements(v)).sum();
+            if channels_last && weights.copies_channels_last() {
+                traffic.compiled += 2.0 * images;
+            }
+            // Matrix units take channels-last.
+            if !channels_last && !weights.is_depthwise() {
+                traffic.compiled_mixed += 2.0 * images;
+            }
+            // A part of the channels has gaps between positions.
+            let parts = step.inputs.iter().filter(|&&v| elements(root[v as usize]) > elements(v));
+            traffic.compiled += 2.0 * parts.map(|&v| elements(v)).sum::<f64>();
+        }
+        Kind::Attention if attention::is_spelled_out(steps, step) => {
+            traffic.compiled += attention::COMPILED_SCORE_PASSES * attention::scores(steps, step);
+        }
+        _ => {}
+    }
 }
 
-/// Whether a library runs it.
-fn library(kind: Kind) -> bool {
-    use Kind::{Attention, Conv, Layer, Library, Product};
-    matches!(kind, Conv { .. } | Layer | Product | Attention | Library)
+/// Whether TorchInductor lays images out as channels-last: where its factors say that the convolutions gain by it.
+fn is_channels_last(steps: Steps<'_>) -> bool {
+    let mut sum = [0.0; 2];
+    for step in steps.steps {
+        if let Kind::Conv { weights, .. } = step.kind {
+            let own = weights.flops(step.outputs.iter().map(|&v| steps.elements(v)).sum());
+            sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+    }
+    let [flops, weighed] = sum;
+    flops > 0.0 && weighed <= flops
 }

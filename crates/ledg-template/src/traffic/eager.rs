@@ -3,13 +3,7 @@
 use ledg_graph::Traffic;
 
 use super::strides::{Strides, product};
-use super::{Kind, Steps, Width};
-
-/// Passes over the scores of attention that is no kernel of its own, in elements: a product writes them, they are scaled, softmax
-/// reads and writes, a product reads them.
-const SCORE_PASSES: f64 = 6.0;
-/// The same under mixed precision, in narrow elements: softmax writes wide ones, which are cast.
-const MIXED_SCORE_PASSES: f64 = 10.0;
+use super::{Kind, Steps, Width, attention};
 
 /// Threads with a load under way that keep a GPU's memory busy; fewer of them take as long for each of theirs. By
 /// `efficientformer_v2`, 14 x 14 positions and 250 to 410 ns a sample and channel whatever their number, the layout and the version:
@@ -20,6 +14,8 @@ const THREADS_IN_FLIGHT: f64 = 100_000.0;
 #[derive(Debug, Clone, Copy)]
 struct State {
     wide: bool,
+    /// A library wrote it, so that no loop can have written it in another layout.
+    by_library: bool,
     /// The axis that the batch is along; sizes are of one sample.
     batch_axis: u8,
     /// Images given as channels first, and as channels last.
@@ -60,7 +56,8 @@ impl Run<'_> {
         let mut shape = Vec::new();
         doubled(self.steps.shape(v), 0, &mut shape);
         let strides = [Strides::contiguous(&shape), Strides::channels_last(&shape)];
-        let state = State { wide: self.steps.is_given(v), batch_axis: 0, strides, copied: [[0.0; 2]; 2] };
+        let state =
+            State { wide: self.steps.is_given(v), by_library: true, batch_axis: 0, strides, copied: [[0.0; 2]; 2] };
         self.states[v as usize] = Some(state);
         state
     }
@@ -101,7 +98,7 @@ impl Run<'_> {
             }
             _ => {}
         }
-        self.kernel(at, x, traffic);
+        self.kernel(at, first, x, traffic);
     }
 
     fn set(&mut self, outputs: &[u32], state: State) {
@@ -140,7 +137,7 @@ impl Run<'_> {
     }
 
     /// An operator that runs: what it reads and writes, and what it has cast and copied before.
-    fn kernel(&mut self, at: usize, x: State, traffic: &mut Traffic) {
+    fn kernel(&mut self, at: usize, first: u32, x: State, traffic: &mut Traffic) {
         let steps = self.steps;
         let step = steps.steps[at];
         let read: f64 = step.inputs.iter().map(|&v| self.steps.elements(v)).sum();
@@ -160,7 +157,13 @@ impl Run<'_> {
             let elements = self.steps.elements(v);
             wide_in += if state.wide { elements } else { 0.0 };
             for layout in 0..2 {
-                if self.has_to_copy(step.kind, v, &state, layout) {
+                let copies = self.has_to_copy(step.kind, v, &state, layout);
+                // Compiled, a library's product needs the same copy of what another one wrote.
+                let product = matches!(step.kind, Kind::Layer | Kind::Product);
+                if layout == 0 && product && state.by_library && (copies || state.copied[0][0] > 0.0) {
+                    traffic.compiled += 2.0 * elements;
+                }
+                if copies {
                     plain[layout] += 2.0 * elements;
                     let wide = step.width == Width::Single || (state.wide && step.width != Width::Half);
                     mixed[layout] += if wide { 2.0 * elements } else { 0.0 };
@@ -178,21 +181,38 @@ impl Run<'_> {
             Width::Widest => (false, 0.0),
         };
         mixed.iter_mut().for_each(|m| *m += extra);
-        if step.kind == (Kind::Conv { bias: true }) {
-            plain.iter_mut().for_each(|p| *p += 2.0 * written);
+        if let Kind::Conv { bias, weights } = step.kind {
+            plain.iter_mut().for_each(|p| *p += if bias { 2.0 * written } else { 0.0 });
+            if weights.copies_channels_last() {
+                for (layout, plain) in plain.iter_mut().enumerate() {
+                    *plain += if self.answers_channels_last(first, &x, layout) { 2.0 * (read + written) } else { 0.0 };
+                }
+            }
         }
         for layout in 0..2 {
             traffic.eager[layout] += plain[layout];
             traffic.eager_mixed[layout] += mixed[layout];
         }
-        if let (Kind::Attention, [q, k, ..]) = (step.kind, &step.inputs[..]) {
-            let positions = |v: u32| steps.shape(v).iter().rev().skip(1);
-            let scores =
-                positions(*q).map(|&d| d as f64).product::<f64>() * positions(*k).next().map_or(1.0, |&d| d as f64);
-            traffic.scores += SCORE_PASSES * scores;
-            traffic.scores_mixed += MIXED_SCORE_PASSES * scores;
+        if step.kind == Kind::Attention {
+            self.scores(at, traffic);
         }
         self.results(at, x, wide);
+    }
+
+    /// Passes over the scores of attention.
+    fn scores(&self, at: usize, traffic: &mut Traffic) {
+        let step = self.steps.steps[at];
+        let scores = attention::scores(self.steps, step);
+        if attention::is_spelled_out(self.steps, step) {
+            let bias = if attention::is_biased(step) { 1.0 } else { 0.0 };
+            let passes = attention::SCORE_PASSES + bias * attention::BIAS_PASSES;
+            let mixed = attention::MIXED_SCORE_PASSES + bias * attention::MIXED_BIAS_PASSES - passes;
+            traffic.eager.iter_mut().for_each(|t| *t += passes * scores);
+            traffic.eager_mixed.iter_mut().for_each(|t| *t += mixed * scores);
+        } else {
+            traffic.scores += attention::SCORE_PASSES * scores;
+            traffic.scores_mixed += attention::MIXED_SCORE_PASSES * scores;
+        }
     }
 
     /// Interpolation of an image that is not channels last has as many threads as the answer has positions; with fewer than memory
@@ -207,6 +227,15 @@ impl Run<'_> {
             if !x.strides[layout].is_channels_last(&shape) {
                 *idle += moved * (THREADS_IN_FLIGHT / positions.max(1.0) - 1.0).max(0.0);
             }
+        }
+    }
+
+    /// Whether a convolution of that image answers in channels-last, where images are given in that layout.
+    fn answers_channels_last(&self, image: u32, x: &State, layout: usize) -> bool {
+        let mut given = Vec::new();
+        layout == 1 || {
+            doubled(self.steps.shape(image), x.batch_axis, &mut given);
+            x.strides[layout].is_channels_last(&given)
         }
     }
 
@@ -231,7 +260,7 @@ impl Run<'_> {
                 !merges || !strides.has_unit(2, &shape)
             }
             Kind::Attention => !strides.has_unit(1, &shape),
-            Kind::Norm => !contiguous(),
+            Kind::Norm | Kind::Softmax => !contiguous(),
             _ => false,
         };
         self.shape[0] = shape;
@@ -248,6 +277,7 @@ impl Run<'_> {
             .copied()
             .reduce(|a, b| if self.steps.elements(b) > self.steps.elements(a) { b } else { a });
         let like = like.map_or(x, |v| self.state(v));
+        let by_library = step.kind.is_library();
         let like_shape = |v: &u32| steps.shape(*v);
         let all_last = |run: &mut Self, layout: usize| {
             step.inputs.iter().all(|&v| {
@@ -269,13 +299,12 @@ impl Run<'_> {
             let mut shape = Vec::new();
             doubled(steps.shape(out), batch_axis, &mut shape);
             let strides = std::array::from_fn(|layout| match step.kind {
-                Kind::Conv { .. } => {
-                    let mut given = Vec::new();
-                    doubled(like_shape(&step.inputs[0]), x.batch_axis, &mut given);
-                    let last = layout == 1 || x.strides[layout].is_channels_last(&given);
-                    if last { Strides::channels_last(&shape) } else { Strides::contiguous(&shape) }
+                Kind::Conv { .. } if self.answers_channels_last(step.inputs[0], &x, layout) => {
+                    Strides::channels_last(&shape)
                 }
-                Kind::Layer | Kind::Product | Kind::Norm => Strides::contiguous(&shape),
+                Kind::Conv { .. } | Kind::Layer | Kind::Product | Kind::Norm | Kind::Softmax => {
+                    Strides::contiguous(&shape)
+                }
                 // Written as (batch, positions, heads, size).
                 Kind::Attention if rank == 4 => {
                     Strides::contiguous(&[shape[0], shape[2], shape[1], shape[3]]).permuted(&[0, 2, 1, 3])
@@ -286,7 +315,7 @@ impl Run<'_> {
                 _ => of.strides[layout].like(&shape),
             });
             let wide = wide && steps.is_float(out);
-            self.states[out as usize] = Some(State { wide, batch_axis, strides, copied: [[0.0; 2]; 2] });
+            self.states[out as usize] = Some(State { wide, by_library, batch_axis, strides, copied: [[0.0; 2]; 2] });
         }
     }
 }

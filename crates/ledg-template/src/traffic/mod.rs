@@ -5,9 +5,11 @@
 //! value through a lowered graph at one sample:
 //!
 //! - **Casts.** Products and convolutions run at half width; normalisations and softmax at full width ([`Width`]); element by
-//!   element, the widest operand decides, and weights are wide. So a network's residual stream may be wide or not.
+//!   element, the widest operand decides, and weights are wide. So a network's residual stream may be wide or not. Layer and group
+//!   normalisation are the exception: autocast's lists have them wide, what was measured ran them narrow.
 //! - **Views.** Transpositions, slices and most reshapes move nothing until an operator needs its operand contiguous.
-//! - **Layouts.** A convolution whose input or weight is channels-last answers in channels-last.
+//! - **Layouts.** A convolution whose input or weight is channels-last answers in channels-last. A compiler lays a whole network out
+//!   as channels-last where it takes its convolutions to be faster so. Libraries copy what their kernels for a layout do not take.
 //! - **Passes.** A bias of a convolution, or the batch normalisation folded into it, is a pass over the output.
 //! - **Interpolation.** Bilinear and bicubic resampling of channels-first images starts a thread an output position, which goes
 //!   through all samples and channels: a small image leaves most of a GPU idle.
@@ -16,13 +18,16 @@
 //! [`TemplateSet::steps`] makes a [`Step`] of each operation, [`traffic`] follows them. **Invariant:** what a node moves depends on
 //! nothing but the steps and the values, so an edited graph's is that of its steps.
 
+mod attention;
 mod compiled;
+mod convolution;
 mod eager;
 mod strides;
 
 use ledg_graph::{Node, Traffic, Value, ValueId, ValueKind};
 use serde::{Deserialize, Serialize};
 
+use self::convolution::ConvWeights;
 use crate::extract::DimsKind;
 use crate::lower::{Lowered, Lowering};
 use crate::operator::Operator;
@@ -47,15 +52,19 @@ pub(crate) enum Width {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Convolution; whether a pass for its bias follows.
-    Conv { bias: bool },
+    Conv {
+        bias: bool,
+        weights: ConvWeights,
+    },
     /// Product of an activation with a weight.
     Layer,
     /// Product of activations.
     Product,
     /// Attention as one kernel.
     Attention,
-    /// Normalisation, which needs its operand contiguous.
+    /// Normalisation by statistics of its operand, or softmax, which needs it contiguous.
     Norm,
+    Softmax,
     /// A reshape: another name for the data where strides allow.
     Reshape,
     /// Another order of axes.
@@ -72,6 +81,18 @@ enum Kind {
     Loop,
     /// The same by a library, which a compiler does not fuse.
     Library,
+}
+
+impl Kind {
+    /// Whether it only gives data another name, as far as a compiler is concerned.
+    fn renames(self) -> bool {
+        matches!(self, Kind::Reshape | Kind::Transpose | Kind::Alias | Kind::Select(_))
+    }
+
+    /// Whether a library runs it, so that a compiler does not fuse it.
+    fn is_library(self) -> bool {
+        matches!(self, Kind::Conv { .. } | Kind::Layer | Kind::Product | Kind::Attention | Kind::Library)
+    }
 }
 
 /// One operation, as far as it matters to memory.
@@ -218,12 +239,19 @@ fn kind(view: &GraphView<'_>, fixed: &[bool], node: &Node, operator: Option<&Ope
     let picked = || node.inputs.get(1).copied().flatten().filter(|v| fixed[v.index()]);
     match operator.dims {
         DimsKind::Conv | DimsKind::ConvTranspose => {
-            Kind::Conv { bias: node.inputs.get(operator.operands[1] + 1).is_some_and(Option::is_some) }
+            let input = |at: usize| node.inputs.get(at).copied().flatten();
+            let weights = input(operator.operands[1]).and_then(|v| view.value(v).shape.as_deref());
+            Kind::Conv {
+                bias: input(operator.operands[1] + 1).is_some(),
+                weights: ConvWeights::of(weights.unwrap_or_default(), node.attrs.int("group").unwrap_or(1)),
+            }
         }
         DimsKind::Matmul | DimsKind::Gemm | DimsKind::Einsum if activations > 1 => Kind::Product,
         DimsKind::Matmul | DimsKind::Gemm | DimsKind::Einsum | DimsKind::Recurrent => Kind::Layer,
         DimsKind::Attention => Kind::Attention,
+        DimsKind::Norm if &*node.op.name == "BatchNormalization" => Kind::Loop,
         DimsKind::Norm => Kind::Norm,
+        DimsKind::Reduce if matches!(&*node.op.name, "Softmax" | "LogSoftmax") => Kind::Softmax,
         DimsKind::Move if transposes => Kind::Transpose,
         DimsKind::Move if operator.alias => Kind::Alias,
         DimsKind::Move if &*node.op.name == "Concat" => Kind::Concat,

@@ -1,0 +1,95 @@
+//! What libraries and compilers decide about a convolution by the shape of its weights.
+
+/// The weights of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ConvWeights {
+    /// Channels of the answer.
+    channels: u64,
+    /// Channels that each of the groups reads.
+    group_width: u64,
+    /// Positions of the window.
+    window: u64,
+    groups: u64,
+}
+
+/// By how much TorchInductor takes a convolution's time to change in channels-last, by kind (`GraphLowering.decide_layout_opt`).
+const GROUPED: f64 = 1.358;
+const SMALL: f64 = 0.783;
+const NARROWING: f64 = 0.725;
+const OTHER: f64 = 0.823;
+
+impl ConvWeights {
+    /// Of weights (channels, channels a group, window ...); what is not known counts as one.
+    pub fn of(shape: &[u64], groups: i64) -> Self {
+        let at = |axis: usize| shape.get(axis).copied().unwrap_or(1);
+        ConvWeights {
+            channels: at(0),
+            group_width: at(1),
+            window: shape.iter().skip(2).fold(1, |product: u64, &d| product.saturating_mul(d)),
+            groups: groups.max(1).unsigned_abs(),
+        }
+    }
+
+    fn is_grouped(&self) -> bool {
+        self.groups > 1 && self.group_width > 1
+    }
+
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.group_width == 1
+    }
+
+    /// Whether a library copies channels-last images before and after: its kernels for them take groups of 2, 4, 8, ... channels,
+    /// and of one group channels by the eight, or an image's few.
+    pub fn copies_channels_last(&self) -> bool {
+        match self.groups {
+            1 => !self.channels.is_multiple_of(8) || (self.group_width > 4 && !self.group_width.is_multiple_of(8)),
+            _ => self.is_grouped() && !self.group_width.is_power_of_two(),
+        }
+    }
+
+    /// Operations for that many elements of the answer, and the same as TorchInductor weighs them for channels-last.
+    pub fn flops(&self, written: f64) -> [f64; 2] {
+        let flops = 2.0 * written * self.group_width as f64 * self.window as f64;
+        let factor = if self.is_grouped() {
+            GROUPED
+        } else if self.channels <= 64 && self.group_width <= 64 {
+            SMALL
+        } else if self.channels.saturating_mul(2) <= self.group_width && self.window > 1 {
+            NARROWING
+        } else {
+            OTHER
+        };
+        [flops, flops * factor]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_copy_what_their_channels_last_kernels_do_not_take() {
+        let copies = |shape: [u64; 4], groups| ConvWeights::of(&shape, groups).copies_channels_last();
+        assert!(!copies([64, 3, 7, 7], 1), "an image's channels have a kernel");
+        assert!(!copies([64, 24, 1, 1], 1));
+        assert!(copies([64, 30, 1, 1], 1));
+        assert!(copies([57, 64, 1, 1], 1));
+        assert!(!copies([96, 32, 3, 3], 3));
+        assert!(copies([96, 24, 3, 3], 4));
+        assert!(!copies([57, 1, 3, 3], 57), "depthwise");
+    }
+
+    #[test]
+    fn inductor_weighs_by_kind() {
+        let factor = |shape: [u64; 4], groups| {
+            let [flops, weighed] = ConvWeights::of(&shape, groups).flops(10.0);
+            assert_eq!(flops, 20.0 * (shape[1] * shape[2] * shape[3]) as f64);
+            (1000.0 * weighed / flops).round() / 1000.0
+        };
+        assert_eq!(factor([64, 64, 3, 3], 1), SMALL);
+        assert_eq!(factor([128, 256, 3, 3], 1), NARROWING);
+        assert_eq!(factor([128, 256, 1, 1], 1), OTHER);
+        assert_eq!(factor([128, 32, 3, 3], 4), GROUPED);
+        assert_eq!(factor([128, 1, 3, 3], 128), OTHER, "depthwise");
+    }
+}
