@@ -10,19 +10,32 @@ fn traffic(graph: &Graph) -> Vec<Traffic> {
 }
 
 #[test]
-fn a_normalisation_is_wide_and_the_layer_behind_it_casts() {
+fn a_normalisation_runs_narrow() {
     let mut net = Net::new();
     let (x, scale, bias, w) = (net.input(&[1, 4, 8]), net.weight(&[8]), net.weight(&[8]), net.weight(&[8, 16]));
     let norm = net.op("LayerNormalization", ints("axis", &[-1]), &[x, scale, bias], &[1, 4, 8]);
     let y = net.op("MatMul", none(), &[norm, w], &[1, 4, 16]);
     let [norm, layer] = traffic(&net.finish(&[y]))[..] else { panic!("two nodes") };
-    // The image is wide, the normalisation reads and writes as wide: twice 32 elements more.
-    assert_eq!((norm.eager, norm.eager_mixed), ([64.0; 2], [64.0; 2]));
-    // The cast reads 32 wide elements and writes 32 narrow ones.
+    // The image is wide: the cast reads 32 wide elements and writes 32 narrow ones.
+    assert_eq!((norm.eager, norm.eager_mixed), ([64.0; 2], [96.0; 2]));
+    assert_eq!((layer.eager, layer.eager_mixed), ([96.0; 2], [0.0; 2]));
+    assert_eq!((norm.compiled, norm.compiled_mixed), (64.0, 32.0), "a loop reads wide and writes narrow");
+    assert_eq!((layer.compiled, layer.compiled_mixed), (96.0, 0.0));
+}
+
+#[test]
+fn a_power_is_wide_and_the_layer_behind_it_casts() {
+    let mut net = Net::new();
+    let (x, into, out) = (net.input(&[1, 4, 8]), net.weight(&[8, 8]), net.weight(&[8, 16]));
+    let (narrow, two) = (net.op("MatMul", none(), &[x, into], &[1, 4, 8]), net.scalar(2.0));
+    let square = net.op("Pow", none(), &[narrow, two], &[1, 4, 8]);
+    let y = net.op("MatMul", none(), &[square, out], &[1, 4, 16]);
+    let [_, square, layer] = traffic(&net.finish(&[y]))[..] else { panic!("three nodes") };
+    // A cast reads 32 narrow elements and writes 32 wide ones, the power reads and writes as wide.
+    assert_eq!((square.eager, square.eager_mixed), ([64.0; 2], [96.0 + 64.0; 2]));
     assert_eq!((layer.eager, layer.eager_mixed), ([96.0; 2], [96.0; 2]));
     // A compiler writes what the library reads, narrow.
-    assert_eq!((norm.compiled, norm.compiled_mixed), (64.0, 32.0));
-    assert_eq!((layer.compiled, layer.compiled_mixed), (96.0, 0.0));
+    assert_eq!((square.compiled, square.compiled_mixed), (64.0, 0.0));
 }
 
 #[test]
@@ -76,8 +89,9 @@ fn transpositions_cost_where_a_reshape_cannot_follow() {
     let [_, turned, layer] = heads(true)[..] else { panic!("three nodes") };
     assert_eq!(turned, Traffic::default(), "a view");
     assert_eq!(layer.eager, [64.0 + 64.0; 2], "the reshape copied 32 elements");
-    assert_eq!(layer.compiled, 64.0);
-    assert_eq!(heads(false)[2].eager, [64.0; 2]);
+    assert_eq!(layer.compiled, 64.0 + 64.0, "of what a library wrote, compiled as well");
+    let [_, _, layer] = heads(false)[..] else { panic!("three nodes") };
+    assert_eq!((layer.eager, layer.compiled), ([64.0; 2], 64.0));
 }
 
 #[test]
@@ -90,6 +104,71 @@ fn images_given_as_channels_last_need_no_copy_behind_a_normalisation_of_channels
     let norm = traffic(&net.finish(&[y]))[2];
     let elements = 8.0 * 36.0;
     assert_eq!(norm.eager, [4.0 * elements, 2.0 * elements], "channels first has to be copied to be contiguous");
+}
+
+#[test]
+fn given_statistics_take_any_layout_softmax_does_not() {
+    let behind = |op: &str, weights: usize| {
+        let mut net = Net::new();
+        let (x, w) = (net.input(&[1, 4, 6, 6]), net.weight(&[8, 4, 1, 1]));
+        let mut operands = vec![net.op("Conv", none(), &[x, w], &[1, 8, 6, 6])];
+        operands.extend((0..weights).map(|_| net.weight(&[8])));
+        let y = net.op(op, none(), &operands, &[1, 8, 6, 6]);
+        traffic(&net.finish(&[y])).last().copied().unwrap().eager
+    };
+    let elements = 8.0 * 36.0;
+    // A batch normalisation behind a convolution is folded; one in front of everything is not.
+    let mut net = Net::new();
+    let operands = [net.input(&[1, 8, 6, 6]), net.weight(&[8]), net.weight(&[8]), net.weight(&[8]), net.weight(&[8])];
+    let y = net.op("BatchNormalization", none(), &operands, &[1, 8, 6, 6]);
+    assert_eq!(traffic(&net.finish(&[y]))[0].eager, [2.0 * elements; 2]);
+    assert_eq!(behind("Softmax", 0), [2.0 * elements, 4.0 * elements], "channels-last is copied");
+    assert_eq!(behind("InstanceNormalization", 2), [2.0 * elements, 4.0 * elements]);
+}
+
+/// (channels read, channels written, groups) of a convolution of 6 x 6 positions behind one that makes its image.
+fn convolution((from, to, groups): (u64, u64, u64)) -> Traffic {
+    let mut net = Net::new();
+    let (x, into, w) =
+        (net.input(&[1, 16, 6, 6]), net.weight(&[from, 16, 1, 1]), net.weight(&[to, from / groups, 1, 1]));
+    let image = net.op("Conv", none(), &[x, into], &[1, from, 6, 6]);
+    let y = net.op("Conv", int("group", groups as i64), &[image, w], &[1, to, 6, 6]);
+    traffic(&net.finish(&[y])).last().copied().unwrap()
+}
+
+#[test]
+fn channels_last_is_copied_for_groups_and_channels_that_have_no_kernel() {
+    let of = |from: u64, to: u64| 36.0 * (from + to) as f64;
+    for (shape, copies) in
+        [((32, 32, 1), 0.0), ((32, 30, 1), 2.0), ((64, 64, 4), 0.0), ((48, 48, 2), 2.0), ((30, 30, 30), 0.0)]
+    {
+        let (own, moved) = (of(shape.0, shape.1), convolution(shape));
+        assert_eq!(moved.eager, [own, own * (1.0 + copies)], "{shape:?}");
+    }
+}
+
+#[test]
+fn a_compiler_lays_out_as_channels_last_unless_groups_weigh_most() {
+    let own = 36.0 * 96.0;
+    // As many operations in groups as in the dense convolution in front: channels first, which matrix units copy.
+    let grouped = convolution((48, 48, 3));
+    assert_eq!((grouped.compiled, grouped.compiled_mixed), (own, 2.0 * own));
+    let dense = convolution((48, 48, 1));
+    assert_eq!((dense.compiled, dense.compiled_mixed), (own, 0.0));
+    // Few operations in groups: channels-last, and a width of three has no kernel for it.
+    let few = convolution((48, 48, 16));
+    assert_eq!((few.compiled, few.compiled_mixed), (own + 2.0 * own, 0.0));
+}
+
+#[test]
+fn a_part_of_the_channels_is_copied_for_a_compiled_convolution() {
+    let mut net = Net::new();
+    let (x, w) = (net.input(&[1, 16, 6, 6]), net.weight(&[8, 8, 1, 1]));
+    let parts = net.ops("Split", int("axis", 1), &[x], &[Some(&[1, 8, 6, 6]), Some(&[1, 8, 6, 6])]);
+    let y = net.op("Conv", none(), &[parts[0], w], &[1, 8, 6, 6]);
+    let conv = traffic(&net.finish(&[y, parts[1]])).last().copied().unwrap();
+    let image = 8.0 * 36.0;
+    assert_eq!(conv.compiled, 2.0 * image + 2.0 * image);
 }
 
 #[test]
@@ -114,25 +193,52 @@ fn interpolation_of_a_small_image_leaves_most_threads_idle() {
     assert_eq!((node.moved_in(on(true)), node.moved_in(on(false))), (moved * 100_000.0 / 196.0, moved));
 }
 
-#[test]
-fn attention_without_a_kernel_passes_over_its_scores() {
+/// Attention of queries and keys of that shape and values of that size, with a bias or without.
+fn attention(shape: &[u64], size: u64, biased: bool) -> Magnitudes {
     let mut net = Net::new();
-    let [q, k, v] = [0; 3].map(|_| net.input(&[1, 2, 4, 8]));
-    let k = net.op("Transpose", ints("perm", &[0, 1, 3, 2]), &[k], &[1, 2, 8, 4]);
-    let scores = net.op("MatMul", none(), &[q, k], &[1, 2, 4, 4]);
+    let with = |a: u64, b: u64| [&shape[..shape.len() - 2], &[a, b]].concat();
+    let &[.., n, d] = shape else { panic!("two axes or more") };
+    let (q, k, v) = (net.input(shape), net.input(&with(d, n)), net.input(&with(n, size)));
+    let scores = net.op("MatMul", none(), &[q, k], &with(n, n));
     let scale = net.scalar(0.25);
-    let scaled = net.op("Mul", none(), &[scores, scale], &[1, 2, 4, 4]);
-    let shares = net.op("Softmax", ints("axis", &[-1]), &[scaled], &[1, 2, 4, 4]);
-    let y = net.op("MatMul", none(), &[shares, v], &[1, 2, 4, 8]);
+    let mut scores = net.op("Mul", none(), &[scores, scale], &with(n, n));
+    if biased {
+        let bias = net.weight(&[n, n]);
+        scores = net.op("Add", none(), &[scores, bias], &with(n, n));
+    }
+    let shares = net.op("Softmax", ints("axis", &[-1]), &[scores], &with(n, n));
+    let y = net.op("MatMul", none(), &[shares, v], &with(n, size));
     let graph = net.finish(&[y]);
     let [node] = &describe(&graph)[..] else { panic!("one kernel") };
+    node.magnitudes
+}
+
+#[test]
+fn attention_without_a_kernel_passes_over_its_scores() {
+    let node = attention(&[1, 2, 4, 8], 8, false);
     let moved = |mixed, fused_attention| {
-        node.magnitudes.moved_in(Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention })
+        node.moved_in(Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention })
     };
     assert_eq!(moved(false, true), 4.0 * 64.0);
     assert_eq!(moved(false, false) - moved(false, true), 6.0 * 32.0);
     assert_eq!(moved(true, false) - moved(true, true), 10.0 * 32.0);
-    assert_eq!(node.magnitudes.moved_in(Execution::AsStated), node.magnitudes.moved_elems());
+    assert_eq!(node.moved_in(Execution::AsStated), node.moved_elems());
+}
+
+#[test]
+fn attention_that_no_kernel_takes_passes_over_its_scores_anywhere() {
+    let passes = |shape: &[u64], size: u64, biased: bool| {
+        let t = attention(shape, size, biased).traffic;
+        // What is left besides queries, keys, values and the answer.
+        let own = 2.0 * shape.iter().product::<u64>() as f64;
+        let values = 2.0 * (shape.iter().product::<u64>() / shape[shape.len() - 1] * size) as f64;
+        let scores = (shape[..shape.len() - 1].iter().product::<u64>() * shape[shape.len() - 2]) as f64;
+        [t.eager[0], t.compiled].map(|moved| (moved - own - values) / scores)
+    };
+    assert_eq!(passes(&[1, 2, 4, 8], 8, true), [0.0, 0.0], "a bias has kernels");
+    assert_eq!(passes(&[1, 2, 4, 8], 16, false), [0.0, 0.0], "so have wide values");
+    assert_eq!(passes(&[1, 2, 4, 8], 16, true), [8.0, 4.0], "both are somebody's own code");
+    assert_eq!(passes(&[1, 3, 2, 4, 8], 8, false), [6.0, 4.0], "five axes have none");
 }
 
 #[test]
