@@ -39,10 +39,10 @@ impl ConvWeights {
     }
 
     /// Whether a library copies channels-last images before and after: its kernels for them take groups of 2, 4, 8, ... channels,
-    /// and of one group channels by the eight, or an image's few.
+    /// and of one group channels by the four, or an image's few.
     pub fn copies_channels_last(&self) -> bool {
         match self.groups {
-            1 => !self.channels.is_multiple_of(8) || (self.group_width > 4 && !self.group_width.is_multiple_of(8)),
+            1 => !self.channels.is_multiple_of(4) || (self.group_width > 4 && !self.group_width.is_multiple_of(4)),
             _ => self.is_grouped() && !self.group_width.is_power_of_two(),
         }
     }
