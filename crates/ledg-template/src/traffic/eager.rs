@@ -1,4 +1,5 @@
-//! Operators one by one: casts, copies, passes.
+//! Operators one by one: casts, copies, passes. Strides are followed here alone, so the copies that compiled products need are
+//! added here as well.
 
 use ledg_graph::Traffic;
 
@@ -260,7 +261,7 @@ impl Run<'_> {
                 !merges || !strides.has_unit(2, &shape)
             }
             Kind::Attention => !strides.has_unit(1, &shape),
-            Kind::Norm | Kind::Softmax => !contiguous(),
+            Kind::Norm => !contiguous(),
             _ => false,
         };
         self.shape[0] = shape;
@@ -302,9 +303,7 @@ impl Run<'_> {
                 Kind::Conv { .. } if self.answers_channels_last(step.inputs[0], &x, layout) => {
                     Strides::channels_last(&shape)
                 }
-                Kind::Conv { .. } | Kind::Layer | Kind::Product | Kind::Norm | Kind::Softmax => {
-                    Strides::contiguous(&shape)
-                }
+                Kind::Conv { .. } | Kind::Layer | Kind::Product | Kind::Norm => Strides::contiguous(&shape),
                 // Written as (batch, positions, heads, size).
                 Kind::Attention if rank == 4 => {
                     Strides::contiguous(&[shape[0], shape[2], shape[1], shape[3]]).permuted(&[0, 2, 1, 3])

@@ -52,19 +52,15 @@ pub(crate) enum Width {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Convolution; whether a pass for its bias follows.
-    Conv {
-        bias: bool,
-        weights: ConvWeights,
-    },
+    Conv { bias: bool, weights: ConvWeights },
     /// Product of an activation with a weight.
     Layer,
     /// Product of activations.
     Product,
     /// Attention as one kernel.
     Attention,
-    /// Normalisation by statistics of its operand, or softmax, which needs it contiguous.
+    /// Normalisation by statistics of its operand, or softmax, which need it contiguous.
     Norm,
-    Softmax,
     /// A reshape: another name for the data where strides allow.
     Reshape,
     /// Another order of axes.
@@ -251,7 +247,7 @@ fn kind(view: &GraphView<'_>, fixed: &[bool], node: &Node, operator: Option<&Ope
         DimsKind::Attention => Kind::Attention,
         DimsKind::Norm if &*node.op.name == "BatchNormalization" => Kind::Loop,
         DimsKind::Norm => Kind::Norm,
-        DimsKind::Reduce if matches!(&*node.op.name, "Softmax" | "LogSoftmax") => Kind::Softmax,
+        DimsKind::Reduce if matches!(&*node.op.name, "Softmax" | "LogSoftmax") => Kind::Norm,
         DimsKind::Move if transposes => Kind::Transpose,
         DimsKind::Move if operator.alias => Kind::Alias,
         DimsKind::Move if &*node.op.name == "Concat" => Kind::Concat,
