@@ -168,7 +168,10 @@ fn execution(platform: &Platform) -> Execution {
                 fused_attention: version.is_none_or(|v| v >= 0.0),
             }
         }
-        "dynamo" => Execution::Compiled { mixed },
+        "dynamo" => {
+            let half = mixed || matches!(runtime.precision, Precision::Fp16 | Precision::Bf16);
+            Execution::Compiled { mixed, half }
+        }
         _ => Execution::AsStated,
     }
 }

@@ -39,6 +39,8 @@ pub struct Traffic {
     pub compiled: f64,
     /// The same: what mixed precision adds.
     pub compiled_mixed: f64,
+    /// The same: what half precision adds, mixed or not.
+    pub compiled_half: f64,
 }
 
 /// How a framework runs a graph, as far as it decides what moves.
@@ -62,6 +64,8 @@ pub enum Execution {
     Compiled {
         /// Under mixed precision.
         mixed: bool,
+        /// In half precision, mixed or not.
+        half: bool,
     },
 }
 
@@ -85,13 +89,15 @@ impl Traffic {
             scores_mixed: f(self.scores_mixed, other.scores_mixed),
             compiled: f(self.compiled, other.compiled),
             compiled_mixed: f(self.compiled_mixed, other.compiled_mixed),
+            compiled_half: f(self.compiled_half, other.compiled_half),
         }
     }
 
     /// All its numbers.
-    pub fn numbers(&self) -> [f64; 10] {
-        let Traffic { eager: e, eager_mixed: m, idle, scores, scores_mixed, compiled, compiled_mixed } = *self;
-        [e[0], e[1], m[0], m[1], idle[0], idle[1], scores, scores_mixed, compiled, compiled_mixed]
+    pub fn numbers(&self) -> [f64; 11] {
+        let Traffic { eager: e, eager_mixed: m, idle, scores, scores_mixed, compiled, compiled_mixed, compiled_half } =
+            *self;
+        [e[0], e[1], m[0], m[1], idle[0], idle[1], scores, scores_mixed, compiled, compiled_mixed, compiled_half]
     }
 }
 
@@ -127,7 +133,9 @@ impl Magnitudes {
                     + also(!fused_attention, scores)
                     + self.weight_elems
             }
-            Execution::Compiled { mixed } => t.compiled + also(mixed, t.compiled_mixed) + self.weight_elems,
+            Execution::Compiled { mixed, half } => {
+                t.compiled + also(mixed, t.compiled_mixed) + also(half, t.compiled_half) + self.weight_elems
+            }
         }
     }
 }

@@ -150,14 +150,17 @@ fn channels_last_is_copied_for_groups_and_channels_that_have_no_kernel() {
 #[test]
 fn a_compiler_lays_out_as_channels_last_unless_groups_weigh_most() {
     let own = 36.0 * 96.0;
-    // As many operations in groups as in the dense convolution in front: channels first, which matrix units copy.
+    // As many operations in groups as in the dense convolution in front: channels first, which matrix units copy, unless their
+    // kernels for groups take them.
     let grouped = convolution((48, 48, 3));
-    assert_eq!((grouped.compiled, grouped.compiled_mixed), (own, 2.0 * own));
+    assert_eq!((grouped.compiled, grouped.compiled_half), (own, 0.0));
+    let unusual = convolution((72, 72, 3));
+    assert_eq!((unusual.compiled, unusual.compiled_mixed, unusual.compiled_half), (1.5 * own, 0.0, 3.0 * own));
     let dense = convolution((48, 48, 1));
-    assert_eq!((dense.compiled, dense.compiled_mixed), (own, 0.0));
+    assert_eq!((dense.compiled, dense.compiled_half), (own, 0.0));
     // Few operations in groups: channels-last, and a width of three has no kernel for it.
     let few = convolution((48, 48, 16));
-    assert_eq!((few.compiled, few.compiled_mixed), (own + 2.0 * own, 0.0));
+    assert_eq!((few.compiled, few.compiled_half), (own + 2.0 * own, 0.0));
 }
 
 #[test]
@@ -249,7 +252,7 @@ fn without_shapes_everybody_moves_what_is_stated() {
     let y = net.ops("Relu", none(), &[out], &[None])[0];
     for node in describe(&net.finish(&[y])) {
         assert!(node.magnitudes.moved_elems() > 0.0);
-        for execution in [Execution::Compiled { mixed: true }, eager(true)] {
+        for execution in [Execution::Compiled { mixed: true, half: true }, eager(true)] {
             assert_eq!(node.magnitudes.moved_in(execution), node.magnitudes.moved_elems(), "{}", node.name);
         }
     }

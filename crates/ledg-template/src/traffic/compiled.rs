@@ -89,8 +89,8 @@ fn copies(steps: Steps<'_>, step: &Step, channels_last: bool, root: &[u32], traf
                 traffic.compiled += 2.0 * images;
             }
             // Matrix units take channels-last.
-            if !channels_last && !weights.is_depthwise() {
-                traffic.compiled_mixed += 2.0 * images;
+            if !channels_last && weights.copies_channels_first() {
+                traffic.compiled_half += 2.0 * images;
             }
             // A part of the channels has gaps between positions.
             let parts = step.inputs.iter().filter(|&&v| elements(root[v as usize]) > elements(v));

@@ -34,10 +34,6 @@ impl ConvWeights {
         self.groups > 1 && self.group_width > 1
     }
 
-    pub fn is_depthwise(&self) -> bool {
-        self.groups > 1 && self.group_width == 1
-    }
-
     /// Whether a library copies channels-last images before and after: its kernels for them take groups of 2, 4, 8, ... channels,
     /// and of one group channels by the four, or an image's few.
     pub fn copies_channels_last(&self) -> bool {
@@ -45,6 +41,12 @@ impl ConvWeights {
             1 => !self.channels.is_multiple_of(4) || (self.group_width > 4 && !self.group_width.is_multiple_of(4)),
             _ => self.is_grouped() && !self.group_width.is_power_of_two(),
         }
+    }
+
+    /// Whether a library copies channels-first images for its matrix units before and after: all but depthwise convolutions and groups
+    /// of 2, 4, 8, ... channels.
+    pub fn copies_channels_first(&self) -> bool {
+        self.groups == 1 || !self.group_width.is_power_of_two()
     }
 
     /// Operations for that many elements of the answer, and the same as TorchInductor weighs them for channels-last.
@@ -76,6 +78,15 @@ mod tests {
         assert!(copies([57, 64, 1, 1], 1));
         assert!(!copies([96, 32, 3, 3], 3));
         assert!(copies([96, 24, 3, 3], 4));
+        assert!(!copies([57, 1, 3, 3], 57), "depthwise");
+    }
+
+    #[test]
+    fn matrix_units_copy_channels_first_unless_groups_have_a_kernel() {
+        let copies = |shape: [u64; 4], groups| ConvWeights::of(&shape, groups).copies_channels_first();
+        assert!(copies([64, 64, 1, 1], 1));
+        assert!(copies([96, 24, 3, 3], 4));
+        assert!(!copies([96, 32, 3, 3], 3));
         assert!(!copies([57, 1, 3, 3], 57), "depthwise");
     }
 
