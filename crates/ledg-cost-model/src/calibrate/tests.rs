@@ -232,7 +232,7 @@ fn records_like(model: &CostModel, on: &Arc<Platform>, other: &Platform, n: u64,
 #[test]
 fn a_platform_that_is_like_a_measured_one_is_found_and_kept() {
     let model = CostModel::default_model().unwrap();
-    let (new, like) = (platform("l4:fp32"), platform("gold_6226:fp32/nchw/eager/pt1.8.1"));
+    let (new, like) = (platform("l4:fp32"), platform("titan_rtx:fp32/nchw/eager/pt1.8.1+cu102"));
     let held_out: Vec<Arc<Graph>> = (40..60).map(varied).collect();
     let error = |model: &CostModel, factor: f64| {
         let of = |graph: &Arc<Graph>| {
@@ -269,7 +269,7 @@ fn a_platform_that_is_like_a_measured_one_is_found_and_kept() {
 #[test]
 fn sessions_and_nodes_know_the_relatives() {
     let model = CostModel::default_model().unwrap();
-    let (new, like) = (platform("l4:fp32"), platform("gold_6226:fp32/nchw/eager/pt1.8.1"));
+    let (new, like) = (platform("l4:fp32"), platform("titan_rtx:fp32/nchw/eager/pt1.8.1+cu102"));
     let calibrated = Arc::new(model.calibrate(&records_like(&model, &new, &like, 30, 1.0)).unwrap());
     assert!(!calibrated.calibration().unwrap().platforms[&new.to_string()].relatives.is_empty());
     let graph = varied(70);
