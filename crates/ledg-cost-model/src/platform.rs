@@ -386,6 +386,17 @@ mod tests {
     }
 
     #[test]
+    fn compiled_networks_are_mixed_or_half_or_neither() {
+        let of = |name: &str| execution(&HardwareRegistry::builtin().resolve(name).unwrap());
+        assert_eq!(of("rtx4090:fp32/nchw/dynamo/pt2.4.0+cu124"), Execution::Compiled { mixed: false, half: false });
+        assert_eq!(of("rtx4090:amp/nchw/dynamo/pt2.4.0+cu124"), Execution::Compiled { mixed: true, half: true });
+        assert_eq!(
+            of("rtxpro6000maxq:bf16/nchw/dynamo/pt2.9.1+cu130"),
+            Execution::Compiled { mixed: false, half: true }
+        );
+    }
+
+    #[test]
     fn rates_are_those_that_the_data_sheet_guarantees() {
         let p = raw("t4:fp32");
         let base_clock = 8.1 * 585.0 / 1590.0;
