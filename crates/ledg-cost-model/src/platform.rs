@@ -156,7 +156,7 @@ impl RawPlatform {
 /// [`Movement::Framework`]: PyTorch, operator by operator or compiled; the rules of other engines are not followed.
 fn execution(platform: &Platform) -> Execution {
     let runtime = &platform.runtime;
-    let mixed = matches!(runtime.precision, Precision::Amp | Precision::AmpBf16);
+    let mixed = runtime.precision.is_mixed();
     match runtime.compiler.as_str() {
         "eager" => {
             let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
@@ -168,10 +168,7 @@ fn execution(platform: &Platform) -> Execution {
                 fused_attention: version.is_none_or(|v| v >= 0.0),
             }
         }
-        "dynamo" => {
-            let half = mixed || matches!(runtime.precision, Precision::Fp16 | Precision::Bf16);
-            Execution::Compiled { mixed, half }
-        }
+        "dynamo" => Execution::Compiled { mixed, half: runtime.precision.is_half() },
         _ => Execution::AsStated,
     }
 }
@@ -311,7 +308,7 @@ fn runtime_settings(platform: &Platform) -> [f32; N_RUNTIME] {
     let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
     let kind = platform.device.kind;
     [
-        is(matches!(precision, Precision::Amp | Precision::AmpBf16)),
+        is(precision.is_mixed()),
         is(precision.bytes_per_element() == 2.0),
         is(matches!(precision, Precision::AmpBf16 | Precision::Bf16)),
         is(precision == Precision::Tf32),
@@ -337,10 +334,10 @@ fn runtime_settings_by_kind(platform: &Platform) -> [f32; N_RUNTIME] {
     let runtime = &platform.runtime;
     let is = |b: bool| if b { 1.0 } else { 0.0 };
     let gpu = platform.device.kind == Kind::Gpu;
-    let half = runtime.precision.bytes_per_element() == 2.0 && !runtime.precision.is_integer();
+    let half = runtime.precision.is_half();
     settings[0] = is(gpu && half);
     settings[1] = is(!gpu && half);
-    settings[2] = is(gpu && matches!(runtime.precision, Precision::Fp16 | Precision::Bf16));
+    settings[2] = is(gpu && half && !runtime.precision.is_mixed());
     settings[5] = is(gpu && runtime.layout == Layout::Nhwc);
     if !gpu && platform.device.kind != Kind::Cpu {
         settings[6..9].fill(0.0);

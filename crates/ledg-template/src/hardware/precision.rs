@@ -63,6 +63,16 @@ impl Precision {
         }
     }
 
+    /// Does a framework choose by operator between half precision and fp32 (autocast)?
+    pub fn is_mixed(self) -> bool {
+        matches!(self, Self::Amp | Self::AmpBf16)
+    }
+
+    /// Are products computed from floating-point numbers of two bytes, in all operators or in those that autocast chooses?
+    pub fn is_half(self) -> bool {
+        self.is_mixed() || matches!(self, Self::Fp16 | Self::Bf16)
+    }
+
     /// Is the arithmetic of integers or fixed point?
     pub fn is_integer(self) -> bool {
         matches!(self, Self::Int16 | Self::Int8)
