@@ -107,7 +107,7 @@ impl Bundle {
         let json = weights::header(bytes, origin, HEADER_KEY)?;
         let header: BundleHeader = serde_json::from_str(&json).map_err(|e| damaged(format!("header: {e}")))?;
         header.check(origin, templates, encoder)?;
-        let (members, sentences) = weights::from_bytes(bytes, origin, header.members)?;
+        let (members, sentences) = weights::from_bytes(bytes, origin, &json, header.members)?;
         Ok(Bundle { header, members, sentences })
     }
 

@@ -176,3 +176,17 @@ fn sentences_of_the_benches_come_with_the_model() {
     }
     assert!(!model.encoder().is_loaded());
 }
+
+#[test]
+fn a_bundle_of_which_one_bit_has_changed_is_refused() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/default.ledg");
+    let (templates, encoder) = (TemplateSet::builtin().unwrap(), Encoder::pretrained().unwrap());
+    let mut bytes = std::fs::read(path).unwrap();
+    // In weights the bit is one of an exponent: what it makes is finite.
+    for at in (3..bytes.len()).step_by(bytes.len() / 40).map(|at| at | 3).chain([bytes.len() - 1]) {
+        bytes[at] ^= 0x40;
+        assert!(Bundle::from_bytes(&bytes, path, &templates, &encoder).is_err(), "byte {at}");
+        bytes[at] ^= 0x40;
+    }
+    assert!(Bundle::from_bytes(&bytes, path, &templates, &encoder).is_ok());
+}

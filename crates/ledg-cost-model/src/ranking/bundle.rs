@@ -105,7 +105,7 @@ pub(super) fn from_bytes(bytes: &[u8], origin: &str, words: &ScheduleWords, enco
         return Err(damaged(format!("header: `estimate` is {}, must be at least 0", header.estimate)));
     }
     header.scorer.trunk().validate()?;
-    let (members, table) = weights::from_bytes(bytes, origin, header.members)?;
+    let (members, table) = weights::from_bytes(bytes, origin, &json, header.members)?;
     for member in &members {
         check_member(&header.scorer, member).map_err(damaged)?;
     }
