@@ -196,6 +196,7 @@ impl Engine<'_> {
     /// Reads a model and readies it; operators that no template covers are refused unless they may be reported.
     pub(crate) fn prepare(&self, path: &Path, batch: Option<u64>, label: &str) -> anyhow::Result<PreparedGraph> {
         let model = Model::read(path, self.import, batch)?;
+        model.report_contradictions(label, self.console);
         model.report_unknown(label, self.console);
         let prepared = self.model.prepare(model.graph()).with_context(|| path.display().to_string())?;
         let unknown = prepared.described().nodes.iter().find(|n| !n.known);

@@ -16,8 +16,14 @@ use crate::model_file::{find_graph, from_folder};
 const MAX_ROWS: usize = 1_000_000;
 const COLUMNS: [&str; 3] = ["graph", "hardware", "batch"];
 
-/// Reads a jobs file. Rows that make no sense become jobs that are failed already.
-pub fn read(file: &Path, graphs: &Path, platforms: &mut Platforms, console: &Console) -> anyhow::Result<Vec<Job>> {
+/// Reads the rows of a jobs file. Those that make no sense become jobs that are failed already.
+pub fn read(
+    file: &Path,
+    rows: &[u8],
+    graphs: &Path,
+    platforms: &mut Platforms,
+    console: &Console,
+) -> anyhow::Result<Vec<Job>> {
     let name = file.display().to_string();
     if !graphs.is_dir() {
         bail!("--graphs {}: there is no such folder", graphs.display());
@@ -26,8 +32,7 @@ pub fn read(file: &Path, graphs: &Path, platforms: &mut Platforms, console: &Con
         // Rows of another length are reported one by one.
         .flexible(true)
         .trim(csv::Trim::All)
-        .from_path(file)
-        .with_context(|| format!("{name}: cannot be read"))?;
+        .from_reader(rows);
     let header = reader.byte_headers().with_context(|| format!("{name}: no CSV"))?.clone();
     let columns = Columns::find(&name, &header, console)?;
     let folder = file.parent().unwrap_or(Path::new(""));

@@ -8,7 +8,7 @@ mod resume;
 pub(crate) mod rows;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::CommandFactory;
@@ -41,8 +41,13 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
     }
     let plugins = hardware::plugins(&args.registry)?;
     let mut platforms = Platforms::new(plugins.hardware.clone());
-    let jobs = match (&args.jobs, &args.graphs) {
-        (Some(file), Some(graphs)) => jobs::read(file, graphs, &mut platforms, console)?,
+    // Read once: it may be a pipe.
+    let file = match &args.jobs {
+        Some(file) => Some((file, read_bytes(file, MAX_JOBS_BYTES)?)),
+        None => None,
+    };
+    let jobs = match (&file, &args.graphs) {
+        (Some((file, rows)), Some(graphs)) => jobs::read(file, rows, graphs, &mut platforms, console)?,
         _ => product(&args.models, &args.hardware, args.batch, &mut platforms)?,
     };
     let model = cost_model(args.bundle.as_deref(), &plugins)?;
@@ -60,9 +65,9 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
         options: PredictOptions { coverage: args.interval, per_node: args.per_node },
         console,
     };
-    let summary = match (&args.output, &args.jobs) {
-        (Some(output), Some(file)) => {
-            let question = question(args, file, &model)?;
+    let summary = match (&args.output, &file) {
+        (Some(output), Some((_, rows))) => {
+            let question = question(args, rows, &model)?;
             let mut partial = PartialFile::open(output, args.format, question, args.resume)?;
             let (done, failed) = partial.rows();
             let rest = jobs.get(done..).unwrap_or_default();
@@ -105,15 +110,14 @@ fn report_errors(summary: &Summary, n_jobs: usize, console: &Console) {
 }
 
 /// What the rows of a jobs file depend on, but for the graphs' and hardware files' own content.
-fn question(args: &PredictArgs, jobs: &Path, model: &CostModel) -> anyhow::Result<String> {
+fn question(args: &PredictArgs, jobs: &[u8], model: &CostModel) -> anyhow::Result<String> {
     let options = format!(
         "{:?} {:?} {} {:?} {:?} {:?}",
         args.graphs, args.format, args.per_node, args.interval, args.import, args.registry
     );
     let model = serde_json::to_string(model.header())?;
     let version = env!("CARGO_PKG_VERSION");
-    let jobs = read_bytes(jobs, MAX_JOBS_BYTES)?;
-    Ok(resume::question(&[version.as_bytes(), options.as_bytes(), model.as_bytes(), &jobs]))
+    Ok(resume::question(&[version.as_bytes(), options.as_bytes(), model.as_bytes(), jobs]))
 }
 
 /// Every model on all hardware. Hardware that does not exist fails all of it, at once.

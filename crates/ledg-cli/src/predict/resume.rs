@@ -3,13 +3,15 @@
 //! Rows go to `FILE.partial`; `FILE.partial.state` says how many of them, and of its bytes, are safe, and of which question
 //! they are. What was written after that is cut off when the run goes on. When all is there, the file is renamed.
 //!
-//! **Invariant:** `FILE` is never there in part; rows of another question are never mixed in.
+//! **Invariant:** `FILE` is never there in part; rows of another question are never mixed in, nor those of another run: the partial
+//! file is locked as long as one writes it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use fs4::{FileExt, TryLockError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -85,6 +87,13 @@ impl PartialFile {
             PathBuf::from(name)
         };
         let (partial, state_path) = (beside(".partial"), beside(".partial.state"));
+        // Found out before all rows are computed, not when the file gets its name.
+        if path.is_dir() {
+            bail!("{}: is a folder", path.display());
+        }
+        let mut file =
+            OpenOptions::new().create(true).append(true).open(&partial).with_context(|| unwritable(&partial))?;
+        locked(&file, &partial)?;
         let fresh = State { version: STATE_VERSION, question, rows: 0, failed: 0, bytes: 0 };
         let state = match state_path.try_exists().with_context(|| state_path.display().to_string())? {
             false => fresh,
@@ -94,8 +103,6 @@ impl PartialFile {
             ),
             true => left_over(&state_path, fresh)?,
         };
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(&partial).with_context(|| unwritable(&partial))?;
         if file.metadata().with_context(|| unwritable(&partial))?.len() < state.bytes {
             bail!("{}: shorter than its state says: delete it and its state to begin anew", partial.display());
         }
@@ -140,6 +147,23 @@ impl PartialFile {
         std::fs::rename(&self.partial, &self.path).with_context(|| unwritable(&self.path))?;
         std::fs::remove_file(&self.state_path).with_context(|| self.state_path.display().to_string())
     }
+}
+
+/// Locks the partial file for this run; the lock ends with the file.
+fn locked(file: &File, partial: &Path) -> anyhow::Result<()> {
+    let name = partial.display();
+    match FileExt::try_lock(file) {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("{name}: another run is writing it: wait for it, or stop it"),
+        // Some network file systems have no locks: runs there are told apart by nobody.
+        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("{name}: cannot be locked")),
+    }
+    // A run that was just finishing has given the file its final name.
+    if !partial.try_exists().with_context(|| unwritable(partial))? {
+        bail!("{name}: another run has just finished it");
+    }
+    Ok(())
 }
 
 fn unwritable(path: &Path) -> String {
@@ -190,11 +214,12 @@ mod tests {
         names[..300].iter().for_each(|name| file.push(&row(name)).unwrap());
         // Stopped: what is buffered is lost, a torn row is at the end.
         let PartialFile { out, .. } = file;
-        std::mem::forget(out);
+        drop(out.into_parts());
         OpenOptions::new().append(true).open(&partial).unwrap().write_all(b"g256,t4,1,0.").unwrap();
         assert!(open("q", false).is_err_and(|e| e.to_string().contains("--resume")));
         assert!(open("other", true).is_err_and(|e| e.to_string().contains("another question")));
         let mut file = open("q", true).unwrap();
+        assert!(open("q", true).is_err_and(|e| e.to_string().contains("another run is writing it")));
         assert_eq!(file.rows(), (256, 0));
         names[256..].iter().for_each(|name| file.push(&row(name)).unwrap());
         assert!(!path.exists());
