@@ -1327,7 +1327,9 @@ ledg_status ledg_builder_output(struct ledg_builder *builder, uint32_t id, struc
  * Checks what was built and gives it as a graph. The builder stays as it is, so that variants can be built on. The caller owns
  * `*out`; free it with `ledg_graph_free`.
  *
- * Errors: `LEDG_E_GRAPH` for a cycle, no output, and the like.
+ * A graph without an output is a fragment: all of its nodes count.
+ *
+ * Errors: `LEDG_E_GRAPH` for a cycle, a value that nothing makes, and the like.
  */
 ledg_status ledg_builder_finish(const struct ledg_builder *builder,
                                 struct ledg_graph **out,
@@ -1346,9 +1348,9 @@ void ledg_builder_free(struct ledg_builder *builder);
  * when cancelled, no column is touched. The answers do not depend on what else is in the batch: a row has the bits that it
  * has alone.
  *
- * Errors: of the call `LEDG_E_INTERVAL` and `LEDG_E_CANCELLED`; of a row `LEDG_E_UNKNOWN_OP`, `LEDG_E_GRAPH` and
- * `LEDG_E_TEMPLATE` for what the model cannot describe or a batch size that cannot be, `LEDG_E_HARDWARE` for a figure that
- * the data sheet lacks.
+ * Errors: of the call `LEDG_E_INTERVAL` for a coverage that is none, and `LEDG_E_CANCELLED`; of a row `LEDG_E_UNKNOWN_OP`,
+ * `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for what the model cannot describe or a batch size that cannot be, `LEDG_E_HARDWARE` for a
+ * figure that the data sheet lacks, `LEDG_E_INTERVAL` for a coverage closer to 1 than the model's calibration reaches.
  */
 ledg_status ledg_predict(const struct ledg_model *model,
                          const struct ledg_batch *batch,

@@ -261,7 +261,7 @@ unsafe fn declare(
         check(id, "id")?;
         let value_name = value_name.name("name")?;
         let dtype = dtype(dtype_code, "dtype")?;
-        let dims = list(dims, rank, MAX_RANK, "rank")?;
+        let dims = list(dims, rank, MAX_RANK, "dims")?;
         builder.new_value(value_name)?;
         let value = add(&mut builder.builder, value_name, dtype, dims)?;
         id.write(builder.add(value_name, value));
@@ -508,7 +508,9 @@ pub unsafe extern "C" fn ledg_builder_output(
 /// Checks what was built and gives it as a graph. The builder stays as it is, so that variants can be built on. The caller owns
 /// `*out`; free it with `ledg_graph_free`.
 ///
-/// Errors: `LEDG_E_GRAPH` for a cycle, no output, and the like.
+/// A graph without an output is a fragment: all of its nodes count.
+///
+/// Errors: `LEDG_E_GRAPH` for a cycle, a value that nothing makes, and the like.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_builder_finish(
     builder: *const ledg_builder,

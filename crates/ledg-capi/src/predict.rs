@@ -323,9 +323,9 @@ pub(crate) fn prepare(model: &ledg_model, graph: &ledg_graph, unknown: bool) -> 
 /// when cancelled, no column is touched. The answers do not depend on what else is in the batch: a row has the bits that it
 /// has alone.
 ///
-/// Errors: of the call `LEDG_E_INTERVAL` and `LEDG_E_CANCELLED`; of a row `LEDG_E_UNKNOWN_OP`, `LEDG_E_GRAPH` and
-/// `LEDG_E_TEMPLATE` for what the model cannot describe or a batch size that cannot be, `LEDG_E_HARDWARE` for a figure that
-/// the data sheet lacks.
+/// Errors: of the call `LEDG_E_INTERVAL` for a coverage that is none, and `LEDG_E_CANCELLED`; of a row `LEDG_E_UNKNOWN_OP`,
+/// `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for what the model cannot describe or a batch size that cannot be, `LEDG_E_HARDWARE` for a
+/// figure that the data sheet lacks, `LEDG_E_INTERVAL` for a coverage closer to 1 than the model's calibration reaches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_predict(
     model: *const ledg_model,

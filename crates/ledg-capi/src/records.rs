@@ -51,7 +51,7 @@ pub unsafe extern "C" fn ledg_records_push(
         guard::call(err, || {
             let records = handle_mut(records, "records")?;
             let (graph, hw) = (handle(graph, "graph")?, handle(hw, "hw")?);
-            let runs = list(runs_s, n_runs, MAX_RUNS, "n_runs")?.to_vec();
+            let runs = list(runs_s, n_runs, MAX_RUNS, "runs_s")?.to_vec();
             Ok(records.records.push(&graph.graph, &hw.platform, batch, Outcome::Runs(runs))?)
         })
     }

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn ledg_schedule_score(
         guard::call(err, || {
             let model = handle(model, "model")?;
             let task = task_of(task)?;
-            let traces = list(traces, n, MAX_ROWS, "n")?;
+            let traces = list(traces, n, MAX_ROWS, "traces")?;
             if n > 0 {
                 check(scores, "scores")?;
                 check_column(status, "status")?;
