@@ -78,7 +78,9 @@ pub enum CostModelError {
     #[error("the model has the paper's readout, of which there is no incremental form: ask it whole graphs")]
     NoSessions,
     /// Sizes or rates so large that the estimate is not a number.
-    #[error("graph `{graph}`: the estimate is not finite: a magnitude of the graph is out of range")]
+    #[error(
+        "graph `{graph}`: the estimate is not finite: a magnitude of the graph, or a figure of the hardware's data sheet, is out of range"
+    )]
     NotFinite {
         /// Name of the graph.
         graph: String,
@@ -100,9 +102,9 @@ pub enum CostModelError {
         why: &'static str,
     },
     /// A record of a measurement that cannot be used.
-    #[error("records {origin}{}: {why}", line.map_or(String::new(), |l| format!(", line {l}")))]
+    #[error("{}: {why}", record_place(origin, *line))]
     Record {
-        /// File name, or where they come from.
+        /// File name; empty for records that come from none.
         origin: String,
         /// Line of the file, from 1.
         line: Option<usize>,
@@ -160,3 +162,8 @@ impl From<ledg_template::hardware::HardwareError> for CostModelError {
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, CostModelError>;
+/// A record as errors name it.
+fn record_place(origin: &str, line: Option<usize>) -> String {
+    let line = line.map_or(String::new(), |line| format!(", line {line}"));
+    if origin.is_empty() { format!("a record{line}") } else { format!("records {origin}{line}") }
+}

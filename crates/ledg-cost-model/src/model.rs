@@ -61,6 +61,11 @@ pub struct CostModel {
     calibration: SharedCalibration,
 }
 
+/// Batch sizes up to this one need no look at how many elements values then have.
+const COUNTED_BATCH: u64 = 1 << 20;
+/// Elements of a value that are counted exactly in an `f64`: the limit of graphs.
+const COUNTED_ELEMENTS: f64 = (1_u64 << 53) as f64;
+
 /// What clones of a model share.
 struct Weights {
     header: BundleHeader,
@@ -91,6 +96,9 @@ impl PreparedGraph {
     }
 
     /// A batch size in units of the batch that the graph's magnitudes are of.
+    ///
+    /// # Errors
+    /// A batch size that cannot be.
     pub(crate) fn units(&self, batch: u64) -> Result<f64> {
         let described = &self.described;
         let impossible = |why| ledg_graph::GraphError::BadBatch { graph: described.name.clone(), batch, why };
@@ -102,7 +110,13 @@ impl PreparedGraph {
                 impossible("its batch dimension cannot be followed, so it is known at its own batch only").into()
             );
         }
-        Ok(batch as f64 / described.unit as f64)
+        let units = batch as f64 / described.unit as f64;
+        // A graph's own elements can be counted, so smaller batches need no look at its nodes.
+        let written = || described.nodes.iter().map(|n| n.magnitudes.write_elems).fold(0.0, f64::max);
+        if batch > COUNTED_BATCH && written() * units > COUNTED_ELEMENTS {
+            return Err(impossible("a value has more elements than can be counted").into());
+        }
+        Ok(units)
     }
 
     pub(crate) fn rows(&self) -> &Rows {

@@ -139,7 +139,7 @@ impl Records {
         let key = graph.content_hash().to_string();
         let row = Record { graph: key.clone(), hardware: Arc::clone(hardware), batch, outcome, nodes_s };
         check(&row, self.rows.len()).map_err(|why| CostModelError::Record {
-            origin: "(pushed)".into(),
+            origin: String::new(),
             line: None,
             why,
         })?;
@@ -159,6 +159,11 @@ impl Records {
     /// The line of the file that a record was read from, from 1.
     pub fn line(&self, row: usize) -> Option<usize> {
         self.places.get(row)?.as_ref().map(|place| place.line)
+    }
+
+    /// The file and the line that a record was read from, if it was.
+    pub(crate) fn read_at(&self, row: usize) -> (String, Option<usize>) {
+        self.places[row].as_ref().map_or_else(Default::default, |place| (place.origin.to_string(), Some(place.line)))
     }
 
     /// Where a record is: a file's line, or its number, from 1.

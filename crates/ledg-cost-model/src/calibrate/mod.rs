@@ -44,12 +44,16 @@ use crate::conformal::{Conformal, scale};
 use crate::engine::Answers;
 use crate::error::{CostModelError, Result};
 use crate::model::{CostModel, Mean, PreparedGraph, mean_costs};
-use crate::records::Records;
+use crate::records::{Record, Records};
 
 /// Medians of the same graph, platform and batch further apart than this factor contradict each other.
 const CONTRADICTION: f64 = 1.5;
-/// Scales beyond this factor say that the records are not of that graph or in another unit.
+/// No calibration has factors beyond this one.
 const BEYOND_BELIEF: f64 = 1e3;
+/// Records of a platform that lie beyond this factor, in their median, are not in seconds or not of that graph: milliseconds are a
+/// thousandfold, a device that was never measured is told a few times too fast or too slow, a small graph on one that takes
+/// milliseconds to be reached a hundred times too fast.
+const NOT_SECONDS: f64 = 300.0;
 /// Queries asked together.
 const TOGETHER: usize = 256;
 /// Profiled networks from which their nodes' times are carried over to others' nodes; fewer say how kinds differ.
@@ -192,7 +196,7 @@ impl CostModel {
     /// ```
     ///
     /// # Errors
-    /// Records that contradict each other, records a thousandfold off, and whatever a prediction of their graphs meets.
+    /// Records that contradict each other, records some hundredfold off, and whatever a prediction of their graphs meets.
     pub fn calibrate(&self, records: &Records) -> Result<CostModel> {
         Ok(self.calibrate_with_report(records)?.0)
     }
@@ -206,7 +210,12 @@ impl CostModel {
         let mut calibration = self.calibration().cloned().unwrap_or_default();
         let mut report = CalibrationReport::default();
         for (name, cases) in self.cases(records)? {
-            let (scale, platform) = calibrated(&name, &cases, &self.relatives()?.names)?;
+            let (scale, platform) = calibrated(&name, &cases, &self.relatives()?.names).map_err(|why| {
+                let of_it = |r: &Record| r.latency_s().is_some() && r.hardware.to_string() == name;
+                let (origin, line) =
+                    records.rows().iter().position(of_it).map_or_else(Default::default, |i| records.read_at(i));
+                CostModelError::Record { origin, line, why }
+            })?;
             report.platforms.insert(name.clone(), platform);
             calibration.platforms.insert(name, scale);
         }
@@ -224,7 +233,7 @@ impl CostModel {
         let mut found: BTreeMap<usize, Comparison> = BTreeMap::new();
         for (hash, measured) in by_graph {
             let unknown = || CostModelError::Record {
-                origin: "(records)".into(),
+                origin: String::new(),
                 line: None,
                 why: format!("graph `{hash}` is not defined"),
             };
@@ -383,8 +392,12 @@ fn refuse_contradictions(records: &Records) -> Result<()> {
     Ok(())
 }
 
-/// The correction of a platform, and what it is worth.
-fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Result<(PlatformScale, PlatformReport)> {
+/// The correction of a platform, and what it is worth; or why its records are not to be believed.
+fn calibrated(
+    platform: &str,
+    cases: &[Comparison],
+    relatives: &[String],
+) -> std::result::Result<(PlatformScale, PlatformReport), String> {
     let cases: Vec<&Comparison> = cases.iter().collect();
     let before: Vec<f64> =
         cases.iter().map(|c| c.whole.ln_measured - Factors::default().ln_predicted(&c.whole)).collect();
@@ -393,15 +406,15 @@ fn calibrated(platform: &str, cases: &[Comparison], relatives: &[String]) -> Res
         true => by_nodes(&cases, &networks),
         false => by_factors(&cases, relatives),
     };
-    let too_far = |ln: f64| !ln.is_finite() || ln.abs() > BEYOND_BELIEF.ln();
+    let too_far = |ln: f64, factor: f64| !ln.is_finite() || ln.abs() > factor.ln();
     // The factors are shrunk; what they were fitted to is not.
     let off = fit::median(before.clone());
-    if too_far(off) || too_far(fitted.ln_scale) || fitted.kinds.values().any(|c| too_far(c.ln)) {
-        let why = format!(
+    let factors = fitted.kinds.values().map(|c| c.ln).chain([fitted.ln_scale]);
+    if too_far(off, NOT_SECONDS) || factors.into_iter().any(|ln| too_far(ln, BEYOND_BELIEF)) {
+        return Err(format!(
             "on {platform} the records are {:.3e} times what is predicted: they are of other graphs, or not in seconds",
             off.exp()
-        );
-        return Err(CostModelError::Record { origin: "(records)".into(), line: None, why });
+        ));
     }
     let mut scores: BTreeMap<&str, f64> = BTreeMap::new();
     for ((case, network), off) in cases.iter().zip(&networks).zip(fitted.held_out.iter().flatten()) {

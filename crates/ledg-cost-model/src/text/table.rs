@@ -23,7 +23,7 @@ impl TextTable {
 
     /// Adds a row. A `|` would end the cell in Markdown and a line break the row, so they are replaced.
     pub fn row<S: AsRef<str>>(&mut self, cells: &[S]) {
-        let clean = |c: &S| c.as_ref().replace('|', "/").replace(['\n', '\r', '\t'], " ");
+        let clean = |c: &S| c.as_ref().replace('|', "/").replace(char::is_control, " ");
         self.table.add_row(cells.iter().map(clean));
     }
 }

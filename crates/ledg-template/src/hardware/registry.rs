@@ -12,6 +12,7 @@ use super::precision::{Layout, Precision};
 use super::runtime::{Framework, Runtime, RuntimeParts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -359,8 +360,12 @@ fn check_size(file: &str, bytes: u64) -> Result<(), HardwareError> {
 
 fn read(path: &Path) -> Result<String, HardwareError> {
     let failed = |source| HardwareError::Read { path: path.to_owned(), source };
-    check_size(&path.display().to_string(), fs::metadata(path).map_err(failed)?.len())?;
-    fs::read_to_string(path).map_err(failed)
+    // What the system says of a file's size is not believed: a device has none and gives bytes without end.
+    let mut text = String::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
+    check_size(&path.display().to_string(), text.len() as u64)?;
+    read.map_err(failed)?;
+    Ok(text)
 }
 
 fn collect_toml(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), HardwareError> {
