@@ -542,8 +542,10 @@ pub struct GraphArgs {
 pub(crate) fn parse_dim(text: &str) -> Result<(String, u64), String> {
     let (name, size) =
         text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or("expected NAME=N, such as batch=8")?;
-    let size = size.parse().map_err(|_| format!("`{size}` is no size: expected a whole number, such as {name}=8"))?;
-    Ok((name.to_owned(), size))
+    match size.parse() {
+        Ok(size) if size > 0 => Ok((name.to_owned(), size)),
+        _ => Err(format!("`{size}` is no size: expected a whole number from 1, such as {name}=8")),
+    }
 }
 
 pub(crate) fn parse_coverage(text: &str) -> Result<f64, String> {

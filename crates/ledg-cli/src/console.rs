@@ -64,9 +64,15 @@ impl Console {
 
     fn line(&self, kind: &str, message: &str) {
         self.aside(|| {
-            let _ = writeln!(io::stderr(), "{kind}: {message}");
+            let _ = writeln!(io::stderr(), "{kind}: {}", harmless(message));
         });
     }
+}
+
+/// A message whose names, which come from files, do nothing to a terminal.
+fn harmless(message: &str) -> String {
+    let clean = |c: char| if c.is_control() && !"\n\t".contains(c) { char::REPLACEMENT_CHARACTER } else { c };
+    message.chars().map(clean).collect()
 }
 
 /// Steps a second, without decimals.

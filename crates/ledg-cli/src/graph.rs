@@ -14,7 +14,9 @@ use crate::model_file::Model;
 pub fn run(args: &GraphArgs, out: &mut dyn Write, console: &Console) -> anyhow::Result<Outcome> {
     let plugins = crate::plugin::load(&args.plugins)?;
     let model = Model::read(&args.model, &args.import.with(&plugins), args.batch)?;
-    model.report_unknown(&args.model.display().to_string(), console);
+    let label = args.model.display().to_string();
+    model.report_contradictions(&label, console);
+    model.report_unknown(&label, console);
     let mut graph = model.into_graph();
     if let (Some(batch), None) = (args.batch, args.import.via) {
         graph = graph.rescale_batch(batch).with_context(|| args.model.display().to_string())?;

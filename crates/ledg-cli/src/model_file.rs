@@ -29,6 +29,12 @@ pub enum Model {
 impl Model {
     /// Reads a file; `.json` is ledg's wire format, everything else ONNX. A plan is made for `batch`, or for the model's own.
     pub fn read(path: &Path, args: &ImportArgs, batch: Option<u64>) -> anyhow::Result<Model> {
+        let dims = &args.dims;
+        if let Some((name, _)) =
+            dims.iter().enumerate().find(|(k, d)| dims[..*k].iter().any(|e| e.0 == d.0)).map(|(_, d)| d)
+        {
+            bail!("--dim: `{name}` is given more than once");
+        }
         if let Some(ViaArg::Tract) = args.via {
             return Ok(Model::Plan(tract::plan_graph(path, &args.dims, args.limits(), batch)?));
         }
@@ -54,6 +60,7 @@ impl Model {
         // The library speaks of its options; here they are flags.
         let flag = |error: &OnnxError| match error {
             OnnxError::UnknownOperator { .. } => Some("--unknown report"),
+            OnnxError::Node { why, .. } if why.contains("unknown-operator policy") => Some("--unknown report"),
             OnnxError::Graph { source, .. } if matches!(**source, GraphError::Limit { .. }) => Some("--max-nodes"),
             _ => None,
         };
@@ -80,6 +87,18 @@ impl Model {
         }
     }
 
+    /// Warns of shapes in the file that its own operators contradict; the operators' are used.
+    pub fn report_contradictions(&self, label: &str, console: &Console) {
+        let Model::Onnx(imported) = self else { return };
+        if let [first, more @ ..] = &imported.contradictions[..] {
+            let (value, declared, inferred) = (&first.value, &first.declared, &first.inferred);
+            let more = if more.is_empty() { String::new() } else { format!("; {} more like it", more.len()) };
+            console.warn(&format!(
+                "{label}: value `{value}` is declared {declared:?}, its operator makes it {inferred:?}, which is used{more}"
+            ));
+        }
+    }
+
     /// Warns of operators whose shapes the import does not know.
     pub fn report_unknown(&self, label: &str, console: &Console) {
         if let Model::Onnx(imported) = self
@@ -100,7 +119,8 @@ pub fn find_graph(graphs: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let endings = ["", ".onnx", ".json"];
     let found = endings.iter().map(|ending| graphs.join(format!("{name}{ending}"))).find(|path| path.is_file());
     found.with_context(|| {
-        format!("graph `{name}`: there is no such file in {}, nor with .onnx or .json", graphs.display())
+        let folder = if graphs.as_os_str().is_empty() { Path::new(".") } else { graphs };
+        format!("graph `{name}`: there is no such file in {}, nor with .onnx or .json", folder.display())
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use csv::Trim;
 use ledg_cost_model::graph::Graph;
 use ledg_cost_model::onnx::OnnxError;
@@ -22,6 +22,15 @@ struct Row {
     hardware: Option<String>,
     batch: u64,
     latency_s: f64,
+}
+
+/// An error of a row that names the column instead of its number.
+fn of_column(error: csv::Error, header: &csv::StringRecord) -> anyhow::Error {
+    let csv::ErrorKind::Deserialize { err, .. } = error.kind() else { return error.into() };
+    match err.field().and_then(|field| header.get(field as usize)) {
+        Some(column) => anyhow!("column `{column}`: {}", err.kind()),
+        None => error.into(),
+    }
 }
 
 impl Reader<'_> {
@@ -47,7 +56,8 @@ impl Reader<'_> {
         while reader.read_record(&mut fields).with_context(|| format!("{name}: no CSV"))? {
             let line = fields.position().map_or(0, csv::Position::line) as usize;
             let context = || format!("{name}, line {line}");
-            let row: Row = fields.deserialize(Some(&header)).with_context(context)?;
+            let row: Row =
+                fields.deserialize(Some(&header)).map_err(|e| of_column(e, &header)).with_context(context)?;
             let on = from_folder(folder, row.hardware.as_deref().unwrap_or_default());
             let on = self.platform(&on, file).with_context(context)?;
             let path = find_graph(graphs, &row.graph).with_context(context)?;

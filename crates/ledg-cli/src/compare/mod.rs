@@ -141,9 +141,26 @@ impl Compared {
     }
 }
 
-/// The precision in a platform's full name, `device:precision/layout/…`.
+/// The precision in a platform's full name, `device:precision/layout/compiler/…`.
 fn precision(platform: &str) -> Option<&str> {
     platform.split_once(':')?.1.split('/').next()
+}
+
+/// The compiler in a platform's full name, which tells engines apart.
+fn compiler(platform: &str) -> Option<&str> {
+    platform.split_once(':')?.1.split('/').nth(2)
+}
+
+/// Names of hardware by what is said of their platforms, in order: `amp on rtx3090; fp32 on t4, v100`; nothing if all have the same.
+fn differing(rows: &[Compared], of: fn(&str) -> Option<&str>) -> Option<String> {
+    let mut by: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for row in rows {
+        if let Some(said) = row.platform.as_deref().and_then(of) {
+            by.entry(said).or_default().push(&row.hardware);
+        }
+    }
+    let named: Vec<String> = by.iter().map(|(said, on)| format!("{said} on {}", on.join(", "))).collect();
+    (by.len() > 1).then(|| named.join("; "))
 }
 
 fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -181,16 +198,11 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
     for row in named {
         writeln!(out, "{} is {}", row.hardware, row.platform.as_deref().unwrap_or_default())?;
     }
-    let mut precisions: IndexMap<&str, Vec<&str>> = IndexMap::new();
-    for row in rows {
-        if let Some(precision) = row.platform.as_deref().and_then(precision) {
-            precisions.entry(precision).or_default().push(&row.hardware);
-        }
+    if let Some(named) = differing(rows, precision) {
+        writeln!(out, "Precisions differ ({named}): `DEVICE:PRECISION` asks for one")?;
     }
-    if precisions.len() > 1 {
-        let named: Vec<String> =
-            precisions.iter().map(|(precision, on)| format!("{precision} on {}", on.join(", "))).collect();
-        writeln!(out, "Precisions differ ({}): `DEVICE:PRECISION` asks for one", named.join("; "))?;
+    if let Some(named) = differing(rows, compiler) {
+        writeln!(out, "Runtimes differ ({named}): `ledg-cost hardware show DEVICE` lists what can be asked for")?;
     }
     for note in rows.iter().filter_map(|row| row.note.as_ref()) {
         writeln!(out, "{note}")?;

@@ -1,9 +1,11 @@
 //! `ledg-cost hardware check`: what is wrong with a file, or what it will be said as.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use ledg_cost_model::template::hardware::Device;
 use ledg_cost_model::{HardwareRegistry, Platform, RawPlatform};
 
@@ -21,13 +23,18 @@ pub fn run(
     out: &mut dyn Write,
     console: &Console,
 ) -> anyhow::Result<Outcome> {
-    let mut results: Vec<anyhow::Result<()>> = files.iter().map(|_| Ok(())).collect();
+    // Read once: they may be pipes.
+    let texts: Vec<anyhow::Result<String>> = files.iter().map(|file| read_text(file, MAX_BYTES)).collect();
+    let mut results: Vec<anyhow::Result<Option<Arc<Device>>>> = files.iter().map(|_| Ok(None)).collect();
     let mut open: Vec<usize> = (0..files.len()).collect();
     // A device file may need a runtimes file that is named after it: those refused are tried again after the others.
     loop {
         let before = open.len();
         open.retain(|&k| {
-            results[k] = add(&mut registry, &files[k]);
+            results[k] = match &texts[k] {
+                Ok(text) => add(&mut registry, &files[k], text),
+                Err(error) => Err(anyhow!("{}", message(error))),
+            };
             results[k].is_err()
         });
         if open.is_empty() || open.len() == before {
@@ -36,7 +43,8 @@ pub fn run(
     }
     for (file, result) in files.iter().zip(&results) {
         match result {
-            Ok(()) => accepted(&registry, file, out)?,
+            Ok(Some(device)) => describe(device, file, out)?,
+            Ok(None) => writeln!(out, "{}: accepted: runtimes or wording", file.display())?,
             Err(error) => console.error(&message(error)),
         }
     }
@@ -46,16 +54,11 @@ pub fn run(
     })
 }
 
-fn add(registry: &mut HardwareRegistry, file: &Path) -> anyhow::Result<()> {
-    Ok(registry.add_toml_str(&file.display().to_string(), &read_text(file, MAX_BYTES)?)?)
-}
-
-/// What a file that was accepted holds. Only device files can be read as a device.
-fn accepted(registry: &HardwareRegistry, file: &Path, out: &mut dyn Write) -> io::Result<()> {
-    match registry.load_file(file) {
-        Ok(device) => describe(&device, file, out),
-        Err(_) => writeln!(out, "{}: accepted: runtimes or wording", file.display()),
-    }
+/// Adds a file; the device, if it holds one.
+fn add(registry: &mut HardwareRegistry, file: &Path, text: &str) -> anyhow::Result<Option<Arc<Device>>> {
+    let before: BTreeSet<String> = registry.devices().map(|device| device.name.clone()).collect();
+    registry.add_toml_str(&file.display().to_string(), text)?;
+    Ok(registry.devices().find(|device| !before.contains(&device.name)).cloned())
 }
 
 fn describe(device: &Arc<Device>, file: &Path, out: &mut dyn Write) -> io::Result<()> {
@@ -74,6 +77,10 @@ fn describe(device: &Arc<Device>, file: &Path, out: &mut dyn Write) -> io::Resul
         if let (1, Err(error)) = (seen.len(), RawPlatform::new(&platform)) {
             writeln!(out, "  but {error}")?;
         }
+    }
+    // A bandwidth that is not stated is what has just been said.
+    for doubt in device.doubts().iter().filter(|_| device.memory_bandwidth_gb_s.is_some()) {
+        writeln!(out, "  doubtful: {}: {}", doubt.message, doubt.advice)?;
     }
     Ok(())
 }

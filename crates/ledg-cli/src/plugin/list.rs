@@ -25,6 +25,9 @@ struct Listed {
     error: Option<String>,
 }
 
+/// The columns of CSV, which are the fields of [`Listed`].
+const COLUMNS: [&str; 8] = ["name", "version", "about", "folder", "found_by", "devices", "operators", "error"];
+
 /// Lists plugins; one that cannot be used is listed with its error.
 pub fn run(args: &PluginArgs, format: RowFormat, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let mut places: Vec<(std::path::PathBuf, String)> = Vec::new();
@@ -100,6 +103,9 @@ fn write(rows: &[Listed], format: RowFormat, out: &mut dyn Write) -> anyhow::Res
         }
         RowFormat::Csv => {
             let mut csv = csv::Writer::from_writer(out);
+            if rows.is_empty() {
+                csv.write_record(COLUMNS).map_err(std::io::Error::from)?;
+            }
             for r in rows {
                 csv.serialize(r).map_err(std::io::Error::from)?;
             }

@@ -4,6 +4,7 @@ mod check;
 mod list;
 
 use std::io::Write;
+use std::path::Path;
 
 use ledg_cost_model::{Plugins, plugin};
 
@@ -21,20 +22,29 @@ pub fn run(command: &PluginCommand, out: &mut dyn Write, console: &Console) -> a
             console.note(&format!("replace the figures, then `ledg-cost plugin check {}`", dir.display()));
             Ok(Outcome::Done)
         }
-        PluginCommand::Check { dir, format, plugins } => check::run(dir, *format, &load(plugins)?, out),
+        PluginCommand::Check { dir, format, plugins } => check::run(dir, *format, &load_but(plugins, Some(dir))?, out),
         PluginCommand::List { format, plugins } => list::run(plugins, *format, out),
     }
 }
 
 /// The plugins in use: those found, then those given.
 pub fn load(args: &PluginArgs) -> anyhow::Result<Plugins> {
+    load_but(args, None)
+}
+
+/// The plugins in use but for one folder, which is looked at by itself: it may be installed.
+fn load_but(args: &PluginArgs, but: Option<&Path>) -> anyhow::Result<Plugins> {
+    let but = but.and_then(|dir| dir.canonicalize().ok());
+    let others = |dir: &Path| but.is_none() || dir.canonicalize().ok() != but;
     let mut plugins = Plugins::new();
     if !args.no_plugins {
-        plugins.add_found().map_err(|error| {
+        let mut found =
+            || plugin::discover()?.iter().filter(|f| others(&f.dir)).try_for_each(|f| plugins.add_dir(&f.dir));
+        found().map_err(|error| {
             anyhow::anyhow!("{error}; `ledg-cost plugin check` has all of it, `--no-plugins` goes without")
         })?;
     }
-    for dir in &args.plugin {
+    for dir in args.plugin.iter().filter(|dir| others(dir)) {
         plugins.add_dir(dir)?;
     }
     Ok(plugins)

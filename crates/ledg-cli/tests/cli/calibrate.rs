@@ -147,3 +147,26 @@ fn dimensions_are_bound_where_a_graph_has_them() {
     let said = bench.fails(1, &format!("{calibrate} --dim batch=1 --dim sequence=128 --dim width=3"));
     assert!(said.contains("no graph of a `.csv` file has the dynamic dimension `width`"), "{said}");
 }
+
+#[test]
+fn milliseconds_are_not_taken_for_seconds() {
+    let bench = Bench::new();
+    bench.bundle();
+    // A device twice as fast as predicted.
+    bench.file("ms.jsonl", measured(&bench, 0.5e3).join("\n"));
+    let error = bench.fails(1, "calibrate --records ms.jsonl --bundle toy.ledg --output my.ledg");
+    assert!(error.contains("ms.jsonl, line 1: on nvidia-t4") && error.contains("not in seconds"), "{error}");
+    assert!(!bench.path().join("my.ledg").exists());
+}
+
+#[test]
+fn a_field_of_a_csv_file_is_named() {
+    let bench = Bench::new();
+    bench.bundle();
+    bench.file("r.csv", "graph,hardware,batch,latency_s\nnone,t4,1,2ms\n");
+    let error = bench.fails(1, "calibrate --records r.csv --bundle toy.ledg --output my.ledg");
+    assert!(error.contains("r.csv, line 2: column `latency_s`: invalid float literal"), "{error}");
+    bench.file("r.csv", "graph,hardware,batch,latency_s\nnone,t4,1,0.002\n");
+    let error = bench.fails(1, "calibrate --records r.csv --bundle toy.ledg --output my.ledg");
+    assert!(error.contains("there is no such file in ., nor"), "{error}");
+}

@@ -97,3 +97,15 @@ fn what_is_refused() {
         assert_eq!(bench.run(args).code, 2, "{args}");
     }
 }
+
+#[test]
+fn runtimes_that_differ_are_told() {
+    let bench = bench();
+    let out = bench.ok("compare tiny.onnx --hardware gtx-1660:fp32,t4:fp32 --bundle toy.ledg");
+    assert!(
+        out.contains("Runtimes differ (") && out.contains("on gtx-1660:fp32") && !out.contains("Precisions"),
+        "{out}"
+    );
+    let out = bench.ok("compare tiny.onnx --hardware t4:fp32,v100:fp32 --bundle toy.ledg");
+    assert!(!out.contains("Runtimes differ"), "{out}");
+}

@@ -1,6 +1,6 @@
 //! Models that are no models: each a clear error that names the file, and where there is one the node, with exit code 1.
 
-use ledg_cost_model::graph::{Graph, OpType};
+use ledg_cost_model::graph::{Attrs, DType, Graph, GraphBuilder, OpType};
 use ledg_cost_model::onnx::{WriteOptions, to_onnx};
 
 use super::support::{Bench, chain, tiny};
@@ -98,4 +98,51 @@ fn hardware_that_does_not_exist() {
         })
         .collect();
     insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn dimensions_are_given_once_and_are_none_of_0() {
+    let bench = Bench::new();
+    bench.onnx("tiny.onnx", &tiny());
+    assert!(bench.run("explain tiny.onnx --dim batch=0").stderr.contains("`0` is no size"));
+    assert_eq!(bench.run("explain tiny.onnx --dim batch=0").code, 2);
+    assert!(bench.fails(1, "explain tiny.onnx --dim n=1 --dim n=2").contains("`n` is given more than once"));
+}
+
+#[test]
+fn a_batch_of_more_elements_than_can_be_counted_is_refused() {
+    let bench = Bench::new();
+    bench.bundle();
+    bench.onnx("tiny.onnx", &tiny());
+    let asked = |batch: u64| format!("predict tiny.onnx --hardware t4 --bundle toy.ledg --batch {batch}");
+    // 192 elements a sample.
+    let error = bench.fails(1, &asked(u64::MAX));
+    assert!(error.contains("batch 18446744073709551615 is not possible: a value has more elements"), "{error}");
+    bench.fails(1, &asked((1 << 53) / 192 + 2));
+    bench.ok(&asked((1 << 53) / 192 - 2));
+}
+
+#[test]
+fn shapes_that_an_operator_contradicts_are_told() {
+    let bench = Bench::new();
+    bench.bundle();
+    let mut graph = GraphBuilder::new("g");
+    let x = graph.input("x", DType::F32, &[2, 3, 8, 8]);
+    let y = graph.activation("y", DType::F32, Some(&[2, 3, 9, 8]));
+    graph.node("relu", OpType::onnx("Relu"), Attrs::new(), &[Some(x)], &[y]);
+    graph.output(y);
+    bench.onnx("odd.onnx", &graph.finish().unwrap());
+    let run = bench.run("predict odd.onnx --hardware t4 --bundle toy.ledg");
+    let warning =
+        "warning: odd.onnx: value `y` is declared [2, 3, 9, 8], its operator makes it [2, 3, 8, 8], which is used";
+    assert!(run.code == 0 && run.stderr.lines().any(|line| line == warning), "{run:?}");
+}
+
+#[test]
+fn names_from_files_do_nothing_to_a_terminal() {
+    let bench = Bench::new();
+    let op = OpType { domain: "".into(), name: "Frob\u{1b}[2J".into() };
+    bench.onnx("odd.onnx", &chain(1, op));
+    let error = bench.fails(1, "explain odd.onnx");
+    assert!(error.contains("Frob\u{fffd}[2J") && !error.contains('\u{1b}'), "{error:?}");
 }

@@ -96,3 +96,25 @@ fn unknown_hardware_gets_the_nearest_names() {
     insta::assert_snapshot!(bench.fails(1, "hardware show t4:fp31"));
     insta::assert_snapshot!(bench.fails(1, "hardware show missing.toml"));
 }
+
+#[test]
+fn check_doubts_a_figure_in_another_unit() {
+    let bench = Bench::new();
+    bench.file(
+        "one.toml",
+        own_chip().replace("memory_bandwidth_gb_s = 320\n", "memory_bandwidth_gb_s = 320000000000\n"),
+    );
+    let out = bench.ok("hardware check one.toml");
+    assert!(out.contains("  doubtful: memory_bandwidth_gb_s = 320000000000 is outside of"), "{out}");
+}
+
+/// A device has no size to be refused for.
+#[cfg(unix)]
+#[test]
+fn a_file_without_end_is_not_read_to_it() {
+    let bench = Bench::new();
+    std::os::unix::fs::symlink("/dev/zero", bench.path().join("zero.toml")).unwrap();
+    for command in ["hardware show zero.toml", "hardware check zero.toml"] {
+        assert!(bench.fails(1, command).contains("zero.toml"), "{command}");
+    }
+}

@@ -157,3 +157,16 @@ fn every_shipped_plugin_is_listed_without_error() {
     }
     assert!(list.stdout.lines().any(|l| columns(l)[0] == "nvidia"));
 }
+
+#[test]
+fn check_takes_an_installed_plugin_for_itself_alone() {
+    let bench = Bench::new();
+    bench.run("plugin new acme --vendor Acme");
+    let alone = bench.ok("plugin check acme");
+    let installed = run_with(&bench, &[("LEDG_PLUGIN_PATH", "acme")], "plugin check acme");
+    assert_eq!((installed.code, installed.stdout), (0, alone.clone()), "{}", installed.stderr);
+    assert_eq!(bench.ok("plugin check acme --plugin acme"), alone);
+    assert_eq!(bench.ok("plugin list --format csv").lines().count(), 1, "the names of the columns");
+    let one = run_with(&bench, &[("LEDG_PLUGIN_PATH", "acme")], "plugin list --format csv").stdout;
+    assert_eq!(one.lines().next(), bench.ok("plugin list --format csv").lines().next());
+}
