@@ -154,7 +154,22 @@ impl From<GraphError> for Failure {
 
 impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Self {
-        Failure { code: onnx_code(&error), message: error.to_string() }
+        let message = error.to_string();
+        // The importer speaks of its own options and of the command's flags.
+        let (theirs, ours) = match &error {
+            OnnxError::UnboundDims { .. } => ("sizes must be given: ", "sizes must be given by `opts.symbols`: "),
+            OnnxError::TooLarge { option: "max_file_bytes", .. } => ("`max_file_bytes`", "`opts.max_bytes`"),
+            OnnxError::UnknownOperator { .. } | OnnxError::Node { .. } => {
+                ("the unknown-operator policy `report`", "`opts.unknown` = `LEDG_UNKNOWN_KEEP`")
+            }
+            _ => return Failure { code: onnx_code(&error), message },
+        };
+        // Names come before: the last is the importer's own.
+        let message = match message.rsplit_once(theirs) {
+            Some((before, after)) => format!("{before}{ours}{}", after.replace("--dim ", "")),
+            None => message,
+        };
+        Failure { code: onnx_code(&error), message }
     }
 }
 
@@ -240,12 +255,34 @@ fn hardware_code(error: &HardwareError) -> ledg_status {
 
 #[cfg(test)]
 mod tests {
+    use ledg_cost_model::onnx::UnboundDim;
+
     use super::*;
 
     #[test]
     fn codes_are_consecutive_so_that_none_is_used_twice() {
         for (i, (code, name)) in NAMES.iter().enumerate() {
             assert_eq!(*code, -(i as i32), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_importers_advice_is_in_words_of_the_header() {
+        let file = || "--dim.onnx".to_owned();
+        let too_large = OnnxError::TooLarge { file: file(), what: "it", found: 3, limit: 2, option: "max_file_bytes" };
+        let dims = vec![UnboundDim { input: "x".into(), axis: 0, name: "n".into() }];
+        let cases = [
+            (
+                too_large,
+                "--dim.onnx: it is 3 bytes, more than the limit of 2 (raise `opts.max_bytes` if this is meant)",
+            ),
+            (
+                OnnxError::UnboundDims { file: file(), dims },
+                "--dim.onnx: dimension 0 of input `x` is `n`; sizes must be given by `opts.symbols`: n=N",
+            ),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(Failure::from(error).message, expected);
         }
     }
 }

@@ -292,6 +292,7 @@ fn indexing() {
     check("ScatterND", &[], &[X(&[4, 4]), Ids(&[2, 1]), X(&[2, 4])], "f32[4, 4]");
     check("ScatterElements", &[], &[X(&[3, 3]), Ids(&[2, 3]), X(&[2, 3])], "f32[3, 3]");
     check("TopK", &[], &[X(&[2, 100]), I(&[5])], "f32[2, 5] i64[2, 5]");
+    refuse("TopK", &[], &[X(&[2, 3]), I(&[4])], "its k is 4, axis 1 has 3");
     check("OneHot", &[], &[Ids(&[2, 3]), One(10), F(&[0.0, 1.0])], "f32[2, 3, 10]");
     check("ArgMax", &[attr_int("axis", 1), attr_int("keepdims", 0)], &[X(&[2, 3, 4])], "i64[2, 4]");
     check("NonZero", &[], &[I(&[0, 3, 0, 1])], "i64[1, 2]");

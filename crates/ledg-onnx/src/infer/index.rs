@@ -88,7 +88,11 @@ pub(super) fn top_k(call: &Call) -> Inferred {
     let mut shape = call.shape_of_rank(0, 1..=usize::MAX)?.to_vec();
     let at = axis(call.attr_int("axis", -1), shape.len())?;
     let k = if call.has(1) { call.scalar_int(1)? } else { call.attrs.int("k").ok_or("its k is missing")? };
-    shape[at] = size(Some(k), "k")?;
+    let k = size(Some(k), "k")?;
+    if k > shape[at] {
+        return Err(Stop::Invalid(format!("its k is {k}, axis {at} has {}", shape[at])));
+    }
+    shape[at] = k;
     Ok(vec![Fact::new(call.dtype(0)?, shape.clone()), Fact::new(DType::I64, shape)])
 }
 
