@@ -112,7 +112,9 @@ impl FewShot {
                 .iter()
                 .map(|(name, platforms)| ((*name).to_owned(), platforms.values().map(Vec::len).sum()))
                 .collect(),
-            mape: devices.par_iter().map(|(_, platforms)| of_device(platforms)).inspect(|_| bar.inc(1)).collect(),
+            mape: on_all_cores(|| {
+                devices.par_iter().map(|(_, platforms)| of_device(platforms)).inspect(|_| bar.inc(1)).collect()
+            }),
         }
     }
 
@@ -142,6 +144,16 @@ fn drawn(of: usize, n: usize, platform: usize, draw: u64) -> Vec<usize> {
     let mut drawn = index::sample(&mut rng, of, n.min(of - 1)).into_vec();
     drawn.sort_unstable();
     drawn
+}
+
+/// Runs what divides its work on as many threads as there are cores: this program's own pool has one, for the tensor library's sake.
+fn on_all_cores<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match rayon::ThreadPoolBuilder::new().num_threads(cores).build() {
+        Ok(pool) => pool.install(work),
+        // Without threads of its own it takes longer.
+        Err(_) => work(),
+    }
 }
 
 #[cfg(test)]
@@ -203,5 +215,12 @@ mod tests {
         assert!(level > 5.0 && fitted < level / 2.0, "{fitted} by the fit, {level} by a level");
         // Without records both are the prediction as it is.
         assert!((few.of(0, 0, 0)[0] - few.of(0, 1, 0)[0]).abs() < 1e-4);
+    }
+
+    #[test]
+    fn tables_have_all_cores_whatever_the_products_have() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(one.install(|| on_all_cores(rayon::current_num_threads)), cores);
     }
 }
