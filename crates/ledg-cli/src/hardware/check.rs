@@ -58,7 +58,9 @@ pub fn run(
 fn add(registry: &mut HardwareRegistry, file: &Path, text: &str) -> anyhow::Result<Option<Arc<Device>>> {
     let before: BTreeSet<String> = registry.devices().map(|device| device.name.clone()).collect();
     registry.add_toml_str(&file.display().to_string(), text)?;
-    Ok(registry.devices().find(|device| !before.contains(&device.name)).cloned())
+    let new = registry.devices().find(|device| !before.contains(&device.name)).cloned();
+    // One that is there already, word for word, adds nothing.
+    Ok(new.or_else(|| registry.load_file(file).ok()))
 }
 
 fn describe(device: &Arc<Device>, file: &Path, out: &mut dyn Write) -> io::Result<()> {

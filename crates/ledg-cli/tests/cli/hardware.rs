@@ -98,6 +98,12 @@ fn unknown_hardware_gets_the_nearest_names() {
 }
 
 #[test]
+fn check_knows_a_built_in_file_again() {
+    let t4 = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/hardware/nvidia/t4.toml");
+    assert!(Bench::new().ok(&format!("hardware check {t4}")).contains("accepted: device nvidia-t4"));
+}
+
+#[test]
 fn check_doubts_a_figure_in_another_unit() {
     let bench = Bench::new();
     bench.file(
