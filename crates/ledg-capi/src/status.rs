@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use ledg_cost_model::CostModelError;
 use ledg_cost_model::encoder::EncoderError;
 use ledg_cost_model::graph::GraphError;
-use ledg_cost_model::onnx::OnnxError;
+use ledg_cost_model::onnx::{Advice, OnnxError};
 use ledg_cost_model::predictor::PredictorError;
 use ledg_cost_model::schedule::ScheduleError;
 use ledg_cost_model::template::TemplateError;
@@ -148,29 +148,36 @@ impl From<CostModelError> for Failure {
 
 impl From<GraphError> for Failure {
     fn from(error: GraphError) -> Self {
-        Failure { code: graph_code(&error), message: error.to_string() }
+        let message = match &error {
+            GraphError::Limit { what: what @ ("nodes" | "values"), .. } => {
+                format!("{error}; {}", raise(&format!("max_{what}")))
+            }
+            _ => error.to_string(),
+        };
+        Failure { code: graph_code(&error), message }
     }
 }
 
 impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Self {
-        let message = error.to_string();
-        // The importer speaks of its own options and of the command's flags.
-        let (theirs, ours) = match &error {
-            OnnxError::UnboundDims { .. } => ("sizes must be given: ", "sizes must be given by `opts.symbols`: "),
-            OnnxError::TooLarge { option: "max_file_bytes", .. } => ("`max_file_bytes`", "`opts.max_bytes`"),
-            OnnxError::UnknownOperator { .. } | OnnxError::Node { .. } => {
-                ("the unknown-operator policy `report`", "`opts.unknown` = `LEDG_UNKNOWN_KEEP`")
-            }
-            _ => return Failure { code: onnx_code(&error), message },
-        };
-        // Names come before: the last is the importer's own.
-        let message = match message.rsplit_once(theirs) {
-            Some((before, after)) => format!("{before}{ours}{}", after.replace("--dim ", "")),
-            None => message,
-        };
-        Failure { code: onnx_code(&error), message }
+        Failure { code: onnx_code(&error), message: error.told(of_header) }
     }
+}
+
+/// An importer's advice where its options are fields of `ledg_graph_opts`.
+fn of_header(advice: &Advice) -> Option<String> {
+    match advice {
+        Advice::BindDims(names) => Some(format!("give sizes in `opts.symbols` for `{}`", names.join("`, `"))),
+        Advice::RaiseLimit("max_file_bytes") => Some(raise("max_bytes")),
+        Advice::RaiseLimit("limits.max_nodes") => Some(raise("max_nodes")),
+        Advice::RaiseLimit("limits.max_values") => Some(raise("max_values")),
+        Advice::ReportUnknown => Some("`opts.unknown` = `LEDG_UNKNOWN_KEEP` goes on without it".to_owned()),
+        _ => None,
+    }
+}
+
+fn raise(field: &str) -> String {
+    format!("raise `opts.{field}` if this is meant")
 }
 
 impl From<HardwareError> for Failure {
@@ -269,20 +276,46 @@ mod tests {
     #[test]
     fn the_importers_advice_is_in_words_of_the_header() {
         let file = || "--dim.onnx".to_owned();
+        let (node, op) = (|| "n1".to_owned(), || "Frob".to_owned());
         let too_large = OnnxError::TooLarge { file: file(), what: "it", found: 3, limit: 2, option: "max_file_bytes" };
         let dims = vec![UnboundDim { input: "x".into(), axis: 0, name: "n".into() }];
+        let unknown =
+            OnnxError::UnknownOperator { file: file(), node: node(), op: op(), domain: String::new(), opset: 17 };
+        let needs_value = OnnxError::NeedsValue { file: file(), node: node(), op: op(), value: "v".into(), input: 1 };
+        let limit = |what| GraphError::Limit { graph: "g".into(), what, found: 3, limit: 2 };
+        let in_file = |what| OnnxError::Graph { file: file(), source: Box::new(limit(what)) };
         let cases = [
-            (
-                too_large,
-                "--dim.onnx: it is 3 bytes, more than the limit of 2 (raise `opts.max_bytes` if this is meant)",
-            ),
+            (too_large, "it is 3 bytes, more than the limit of 2; raise `opts.max_bytes` if this is meant"),
             (
                 OnnxError::UnboundDims { file: file(), dims },
-                "--dim.onnx: dimension 0 of input `x` is `n`; sizes must be given by `opts.symbols`: n=N",
+                "dimension 0 of input `x` is `n`; give sizes in `opts.symbols` for `n`",
+            ),
+            (
+                unknown,
+                "node `n1`: no shape rule for operator `Frob` (opset 17); `opts.unknown` = `LEDG_UNKNOWN_KEEP` goes on \
+                 without it",
+            ),
+            (
+                needs_value,
+                "node `n1` (Frob): the shape of its output depends on the value of `v` (input 1), which is not constant; \
+                 give the output's shape in the file's value_info, or `opts.unknown` = `LEDG_UNKNOWN_KEEP` goes on \
+                 without it",
+            ),
+            (
+                in_file("nodes"),
+                "graph `g` has 3 nodes, more than the limit of 2; raise `opts.max_nodes` if this is meant",
+            ),
+            (
+                in_file("values"),
+                "graph `g` has 3 values, more than the limit of 2; raise `opts.max_values` if this is meant",
             ),
         ];
         for (error, expected) in cases {
-            assert_eq!(Failure::from(error).message, expected);
+            assert_eq!(Failure::from(error).message, format!("--dim.onnx: {expected}"));
         }
+        assert_eq!(
+            Failure::from(limit("values")).message,
+            "graph `g` has 3 values, more than the limit of 2; raise `opts.max_values` if this is meant"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use ledg_cost_model::graph::{Graph, GraphError};
-use ledg_cost_model::onnx::{self, Imported, OnnxError, OnnxOptions, UnknownPolicy};
+use ledg_cost_model::onnx::{self, Advice, Imported, OnnxOptions, UnknownPolicy};
 
 use crate::args::{ImportArgs, ViaArg};
 use crate::console::Console;
@@ -15,6 +15,22 @@ use ledg_cost_model::text::tally;
 
 /// Most bytes of a JSON file: 50,000 nodes with their values take about 20 MB.
 const MAX_JSON_BYTES: u64 = 512 << 20;
+
+/// What helps against a graph beyond [`ImportArgs::limits`].
+const RAISE: &str = "raise `--max-nodes` if this is meant";
+
+/// An importer's advice where its options are flags.
+fn flag(advice: &Advice) -> Option<String> {
+    match advice {
+        Advice::BindDims(names) => {
+            let flags = names.iter().map(|name| format!(" --dim {name}=N"));
+            Some(format!("give sizes:{}", flags.collect::<String>()))
+        }
+        Advice::RaiseLimit("limits.max_nodes" | "limits.max_values") => Some(RAISE.to_owned()),
+        Advice::ReportUnknown => Some("go on without it: `--unknown report`".to_owned()),
+        _ => None,
+    }
+}
 
 /// A model as it was read.
 pub enum Model {
@@ -46,7 +62,10 @@ impl Model {
                 );
             }
             let text = read_text(path, MAX_JSON_BYTES)?;
-            let graph = Graph::from_json(&text, args.limits()).with_context(|| path.display().to_string())?;
+            let graph = Graph::from_json(&text, args.limits()).map_err(|error| match error {
+                GraphError::Limit { .. } => anyhow!("{}: {error}; {RAISE}", path.display()),
+                _ => anyhow!(error).context(path.display().to_string()),
+            })?;
             return Ok(Model::Json(graph));
         }
         let policy = if args.reports_unknown() { UnknownPolicy::Report } else { UnknownPolicy::Error };
@@ -57,15 +76,8 @@ impl Model {
             limits: args.limits(),
             ..OnnxOptions::default()
         };
-        // The library speaks of its options; here they are flags.
-        let flag = |error: &OnnxError| match error {
-            OnnxError::UnknownOperator { .. } => Some("--unknown report"),
-            OnnxError::Node { why, .. } if why.contains("unknown-operator policy") => Some("--unknown report"),
-            OnnxError::Graph { source, .. } if matches!(**source, GraphError::Limit { .. }) => Some("--max-nodes"),
-            _ => None,
-        };
-        let imported = onnx::import_file(path, &options).map_err(|error| match flag(&error) {
-            Some(flag) => anyhow!("{error}, with `{flag}`"),
+        let imported = onnx::import_file(path, &options).map_err(|error| match error.advice() {
+            Some(_) => anyhow!("{}", error.told(flag)),
             None => error.into(),
         })?;
         Ok(Model::Onnx(Box::new(imported)))
@@ -87,15 +99,21 @@ impl Model {
         }
     }
 
-    /// Warns of shapes in the file that its own operators contradict; the operators' are used.
+    /// Which shapes in the file its own operators contradict; the operators' are used.
+    pub fn contradictions(&self) -> Option<String> {
+        let Model::Onnx(imported) = self else { return None };
+        let [first, more @ ..] = &imported.contradictions[..] else { return None };
+        let (value, declared, inferred) = (&first.value, &first.declared, &first.inferred);
+        let more = if more.is_empty() { String::new() } else { format!("; {} more like it", more.len()) };
+        Some(format!(
+            "value `{value}` is declared {declared:?}, its operator makes it {inferred:?}, which is used{more}"
+        ))
+    }
+
+    /// Warns of [`Model::contradictions`].
     pub fn report_contradictions(&self, label: &str, console: &Console) {
-        let Model::Onnx(imported) = self else { return };
-        if let [first, more @ ..] = &imported.contradictions[..] {
-            let (value, declared, inferred) = (&first.value, &first.declared, &first.inferred);
-            let more = if more.is_empty() { String::new() } else { format!("; {} more like it", more.len()) };
-            console.warn(&format!(
-                "{label}: value `{value}` is declared {declared:?}, its operator makes it {inferred:?}, which is used{more}"
-            ));
+        if let Some(which) = self.contradictions() {
+            console.warn(&format!("{label}: {which}"));
         }
     }
 

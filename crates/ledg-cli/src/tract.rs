@@ -14,13 +14,8 @@ pub fn plan_graph(path: &Path, dims: &[(String, u64)], limits: Limits, batch: Op
 
 /// Without tract there are no plans of its making.
 #[cfg(not(feature = "tract"))]
-pub fn plan_graph(
-    _path: &Path,
-    _dims: &[(String, u64)],
-    _limits: Limits,
-    _batch: Option<u64>,
-) -> anyhow::Result<Graph> {
-    Err(missing("--via tract"))
+pub fn plan_graph(path: &Path, _dims: &[(String, u64)], _limits: Limits, _batch: Option<u64>) -> anyhow::Result<Graph> {
+    Err(missing(&format!("{}, as tract plans it (`--via tract`, records of plans)", path.display())))
 }
 
 /// That something needs a command built with tract, and how to build one.

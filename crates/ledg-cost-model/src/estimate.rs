@@ -28,9 +28,11 @@ pub struct Estimate {
     pub known: f64,
     /// How much the members of the ensemble disagree: standard deviation of their ln latencies.
     pub spread: f64,
-    /// Whether the training data measured the device; if not, the estimate rests on its data sheet and the interval on a
-    /// device that was held out.
+    /// Whether the training data measured the device; if not, the estimate rests on its data sheet.
     pub measured: bool,
+    /// Whether it did so at numbers of that width (fp32, half, int8, …) and by that engine; if not, the interval is as wide as on a
+    /// device that was held out.
+    pub measured_as_run: bool,
     /// Whether the model was calibrated to records of the platform.
     pub calibrated: bool,
     /// Costs by node, if asked for and the model has them.

@@ -24,6 +24,7 @@ mod error;
 mod estimate;
 mod explain;
 mod files;
+mod measured;
 mod measurement;
 mod model;
 mod parallel;

@@ -1,7 +1,6 @@
 //! The cost model: a bundle, ready to answer.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use crate::describe::{BatchScaling, DescribedGraph, Describer};
 use crate::engine::{Answers, Engine, Platforms, Rows};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, NodeEstimate, PredictOptions};
+use crate::measured::Measured;
 use crate::parallel;
 use crate::platform::RawPlatform;
 
@@ -71,8 +71,8 @@ struct Weights {
     header: BundleHeader,
     engine: Engine,
     encoder: Encoder,
-    /// Devices that the training data measured.
-    measured: BTreeSet<String>,
+    /// What the training data measured.
+    measured: Measured,
     /// Its platforms, readied when a calibration first asks for them.
     relatives: OnceCell<SharedRelatives>,
     /// The bundle it came from, to be saved with another header.
@@ -235,8 +235,7 @@ impl CostModel {
         let mut bundle = Bundle::from_bytes(&bytes, origin, &templates, &encoder)?;
         let engine = Engine::new(&bundle)?;
         let describer = Describer::new(templates, ledg_template::LowerOptions::default());
-        let platforms = bundle.header.provenance.platforms.iter();
-        let measured = platforms.map(|p| p.split(':').next().unwrap_or(p).to_owned()).collect();
+        let measured = Measured::of(&bundle.header.provenance.platforms);
         let calibration = bundle.header.calibration.take().map(Arc::new);
         let encoder = encoder.with_table(bundle.sentences)?;
         let relatives = OnceCell::new();
@@ -297,7 +296,7 @@ impl CostModel {
 
     /// Whether the training data measured that device; others are estimated from their data sheets.
     pub fn has_measured(&self, device: &str) -> bool {
-        self.weights.measured.contains(device)
+        self.weights.measured.has_device(device)
     }
 
     /// Whether the training data contained a node of that sentence. What it did not contain is estimated from its
@@ -495,7 +494,7 @@ impl CostModel {
         let vectors = self.weights.encoder.embed(&sentences)?;
         let input = |(p, v): (&RawPlatform, &Arc<[f32]>)| {
             let input = p.input(v, &self.weights.header.normalization);
-            if self.weights.measured.contains(p.device()) { input } else { input.without_identity() }
+            if self.has_measured(p.device()) { input } else { input.without_identity() }
         };
         Ok(raw.iter().zip(&vectors).map(input).collect())
     }
@@ -523,8 +522,9 @@ impl CostModel {
             return Err(CostModelError::NotFinite { graph: graph.name.to_owned() });
         }
         let measured = self.has_measured(platform.device());
-        let general =
-            self.weights.header.conformal.half_width(platform.kind.name(), measured, options.coverage, spread)?;
+        let measured_as_run = self.weights.measured.has_way(&platform.name);
+        let (conformal, kind) = (&self.weights.header.conformal, platform.kind.name());
+        let general = conformal.half_width(kind, measured_as_run, options.coverage, spread)?;
         let half = calibrated.and_then(|c| c.half_width(options.coverage, spread)).unwrap_or(general);
         let all_known = graph.known.iter().all(|&k| k);
         let classes = match costs {
@@ -537,7 +537,8 @@ impl CostModel {
             _ => Vec::new(),
         };
         let (lo_s, hi_s) = ((mean - half).exp(), (mean + half).exp());
-        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, calibrated: calibrated.is_some(), nodes })
+        let calibrated = calibrated.is_some();
+        Ok(Estimate { latency_s, lo_s, hi_s, known, spread, measured, measured_as_run, calibrated, nodes })
     }
 }
 

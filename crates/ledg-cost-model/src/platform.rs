@@ -194,7 +194,7 @@ fn power_limit_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64) -
     let kind = platform.device.kind;
     let (matmul, vector) = peaks(kind, n, FED_MATMUL_PER_VECTOR);
     let (share, age) = match kind {
-        Kind::Gpu => (fed_share(n, vector), n.year.map_or(1.0, launch_age)),
+        Kind::Gpu => (fed_share(n), n.year.map_or(1.0, launch_age)),
         _ => (1.0, 1.0),
     };
     PlatformRates {
@@ -245,15 +245,13 @@ const SOFTNESS: f64 = 4.0;
 /// NeuSight's P4, P100, V100, T4 and A100: the share of its peak that a device reaches, predicted from the other devices'
 /// with a constant fitted on them, is off by 0.23 in mean |ln|, against 0.37 by base clock and 0.35 by boost clock. The
 /// constant lies between 22 and 28 pJ whichever device is left out. docs/prior.md has the fit.
-fn fed_share(n: &PlatformNumbers, vector_flops: f64) -> f64 {
+fn fed_share(n: &PlatformNumbers) -> f64 {
     let (Some(power_w), Some(year)) = (n.tdp_w, n.year) else { return 1.0 };
     let flop_j = FLOP_J_2016 * 0.5_f64.powf((year.min(FLOP_J_FALLS_UNTIL) - 2016.0) / FLOP_J_HALVES_IN);
-    // Where matrix units do the work, a FLOP costs less the narrower its operands: an eighth at two bytes.
-    let full_cost_flops = if n.peak_matmul_flops > vector_flops {
-        n.peak_matmul_flops * n.bytes_per_element / 16.0
-    } else {
-        n.peak_matmul_flops
-    };
+    // Where matrix units do the work, a FLOP costs less the narrower its operands: an eighth at two bytes. Integers, which state no
+    // vector rate, have instructions of that kind wherever they have a peak.
+    let narrow = n.peak_vector_flops.map_or(n.bytes_per_element < 4.0, |vector| n.peak_matmul_flops > vector);
+    let full_cost_flops = if narrow { n.peak_matmul_flops * n.bytes_per_element / 16.0 } else { n.peak_matmul_flops };
     let demand = full_cost_flops * flop_j / power_w;
     (1.0 + demand.powf(SOFTNESS)).powf(-1.0 / SOFTNESS)
 }
@@ -432,6 +430,11 @@ mod tests {
         assert!((p.rates.vector_flops / 1e12 - 8.1).abs() < 1e-9, "the stated peak");
         assert!((p.rates.bandwidth_bytes_s / 1e9 - 320.0).abs() < 1e-9, "the stated bandwidth");
         assert!((p.rates.launch_s - 3e-6 * 0.2_f64.exp()).abs() < 1e-12, "two years older than 2020");
+        // Integers: a sixteenth of the energy, with no rate of their own elsewhere.
+        let demand = 130.0 * 25.0 / 2.0_f64.sqrt() / 16.0 / 70.0;
+        let share = (1.0_f64 + demand.powi(4)).powf(-0.25);
+        let int8 = by_power("t4:int8/nchw/tensorrt/trt7.1").rates;
+        assert!((int8.matmul_flops / 1e12 - 130.0 * 8.0 / 9.0 * share).abs() < 1e-6, "{int8:?}");
         let a100 = by_power("a100:fp32").rates;
         assert!(a100.matmul_flops > 0.8 * 19.5e12 * 8.0 / 9.0, "it asks no more than its 250 W: {a100:?}");
     }

@@ -10,7 +10,8 @@ use ledg_cost_model::encoder::Encoder;
 use ledg_cost_model::graph::{Attr, Attrs, DType, Graph, GraphBuilder, OpType};
 use ledg_cost_model::template::TemplateSet;
 use ledg_cost_model::{
-    Bundle, BundleHeader, ConformalTable, CostModel, Describer, Edit, N_ORDERED_FEATURES, PredictOptions, Session,
+    Bundle, BundleHeader, ConformalTable, CostModel, Describer, Edit, HardwareRegistry, N_ORDERED_FEATURES,
+    PredictOptions, Session,
 };
 use ledg_zoo::ZooConfig;
 
@@ -175,6 +176,46 @@ fn sentences_of_the_benches_come_with_the_model() {
         assert!(session.predict_all(&candidates).iter().all(|estimates| estimates.is_ok()));
     }
     assert!(!model.encoder().is_loaded());
+}
+
+/// Intervals are those of measured devices only where a device was measured as it is asked for.
+#[test]
+fn a_runtime_that_was_never_measured_has_the_interval_of_a_new_device() {
+    let model = CostModel::default_model().unwrap();
+    let graph = model.prepare(&ledg_zoo::build("resnet18", &ZooConfig::default()).unwrap()).unwrap();
+    let options = PredictOptions::default();
+    let cases = [
+        ("rtx4090:amp/nchw/dynamo/pt2.4.0", (true, true)),
+        ("rtx4090:amp_bf16/nhwc/dynamo/pt2.9.1", (true, true)),
+        ("rtx4090:fp32/nchw/eager/pt2.4.0", (true, false)),
+        ("t4:int8/nchw/tensorrt/trt7.1", (true, false)),
+        ("l4:amp/nchw/eager/pt2.1.0", (false, false)),
+    ];
+    let half = |as_run, spread| model.header().conformal.half_width("gpu", as_run, options.coverage, spread).unwrap();
+    assert!(half(false, 0.0) > half(true, 0.0));
+    for (name, measured) in cases {
+        let on = (HardwareRegistry::builtin().resolve(name).unwrap(), 32);
+        let estimate = &model.predict(&graph, &[on], &options).unwrap()[0];
+        assert_eq!((estimate.measured, estimate.measured_as_run), measured, "{name}");
+        let own = (estimate.hi_s / estimate.latency_s).ln();
+        assert!((own - half(measured.1, estimate.spread)).abs() < 1e-9, "{name}: {own}");
+    }
+}
+
+/// No GPU's integers were measured; their rates alone say that they are fast.
+#[test]
+fn narrower_numbers_are_faster_where_they_have_units() {
+    let model = CostModel::default_model().unwrap();
+    let graph = model.prepare(&ledg_zoo::build("resnet50", &ZooConfig::default()).unwrap()).unwrap();
+    for device in ["t4", "a10", "a100", "h100-sxm"] {
+        let on = ["fp32", "fp16", "int8"].map(|precision| {
+            let name = format!("{device}:{precision}/nchw/tensorrt/trt10.0");
+            (HardwareRegistry::builtin().resolve(&name).unwrap(), 128)
+        });
+        let estimates = model.predict(&graph, &on, &PredictOptions::default()).unwrap();
+        let [fp32, fp16, int8] = [0, 1, 2].map(|i| estimates[i].latency_s);
+        assert!(1.2 * int8 < fp16 && 1.2 * fp16 < fp32, "{device}: {fp32} {fp16} {int8}");
+    }
 }
 
 #[test]

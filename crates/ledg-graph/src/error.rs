@@ -53,7 +53,7 @@ pub enum GraphError {
         nodes: Vec<String>,
     },
     /// A limit was exceeded.
-    #[error("graph `{graph}` has {found} {what}, more than the limit of {limit} (raise the limit if this is meant)")]
+    #[error("graph `{graph}` has {found} {what}, more than the limit of {limit}")]
     Limit {
         /// Name of the graph.
         graph: String,

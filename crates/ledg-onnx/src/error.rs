@@ -1,6 +1,7 @@
 //! What can be wrong with an ONNX file, or with what was asked of it.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use ledg_graph::GraphError;
 use thiserror::Error;
@@ -30,7 +31,7 @@ pub enum OnnxError {
         file: String,
     },
     /// The file, or the part of it that describes the graph, is larger than allowed.
-    #[error("{file}: {what} is {found} bytes, more than the limit of {limit} (raise `{option}` if this is meant)")]
+    #[error("{file}: {what} is {found} bytes, more than the limit of {limit}; {}", Advice::RaiseLimit(option))]
     TooLarge {
         /// The file.
         file: String,
@@ -52,7 +53,7 @@ pub enum OnnxError {
         why: String,
     },
     /// A dynamic dimension has no binding, or a binding has no dimension.
-    #[error("{file}: {}", dims_message(dims))]
+    #[error("{file}: {}; {}", places(dims), Advice::BindDims(names(dims)))]
     UnboundDims {
         /// The file.
         file: String,
@@ -91,9 +92,9 @@ pub enum OnnxError {
     },
     /// An operator that no rule knows.
     #[error(
-        "{file}: node `{node}`: no shape rule for operator `{}{op}` (opset {opset}); \
-         import with the unknown-operator policy `report` to go on without it",
-        dotted(domain)
+        "{file}: node `{node}`: no shape rule for operator `{}{op}` (opset {opset}); {}",
+        dotted(domain),
+        Advice::ReportUnknown
     )]
     UnknownOperator {
         /// The file.
@@ -119,6 +120,24 @@ pub enum OnnxError {
         /// What is wrong.
         why: String,
     },
+    /// The shape of a node's output depends on a value that is not constant, and the file does not declare it.
+    #[error(
+        "{file}: node `{node}` ({op}): the shape of its output depends on the value of `{value}` (input {input}), which is \
+         not constant; give the output's shape in the file's value_info, or {}",
+        Advice::ReportUnknown
+    )]
+    NeedsValue {
+        /// The file.
+        file: String,
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// The value.
+        value: String,
+        /// Which of the node's inputs that is.
+        input: usize,
+    },
     /// A tensor whose payload cannot be read.
     #[error("{file}: tensor `{tensor}`: {why}")]
     Tensor {
@@ -138,7 +157,7 @@ pub enum OnnxError {
         nodes: Vec<String>,
     },
     /// The graph breaks a rule that every graph must keep, or exceeds a limit.
-    #[error("{file}: {source}")]
+    #[error("{file}: {source}{}", limit_advice(source).map(|advice| format!("; {advice}")).unwrap_or_default())]
     Graph {
         /// The file.
         file: String,
@@ -158,14 +177,69 @@ pub struct UnboundDim {
     pub name: String,
 }
 
-fn dims_message(dims: &[UnboundDim]) -> String {
+/// What helps against an [`OnnxError`]. Its text, in terms of [`crate::OnnxOptions`], ends the error's message.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advice {
+    /// Dimensions of these names need sizes, in `dims`.
+    BindDims(Vec<String>),
+    /// The limit in this field may be raised.
+    RaiseLimit(&'static str),
+    /// [`crate::UnknownPolicy::Report`] goes on without the shape.
+    ReportUnknown,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Advice::BindDims(names) => write!(f, "give sizes in `dims` for {}", listed(names)),
+            Advice::RaiseLimit(option) => write!(f, "raise `{option}` if this is meant"),
+            Advice::ReportUnknown => write!(f, "import with the unknown-operator policy `report` to go on without it"),
+        }
+    }
+}
+
+impl OnnxError {
+    /// What helps against it, if the importer knows of anything.
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            OnnxError::UnboundDims { dims, .. } => Some(Advice::BindDims(names(dims))),
+            OnnxError::TooLarge { option, .. } => Some(Advice::RaiseLimit(option)),
+            OnnxError::UnknownOperator { .. } | OnnxError::NeedsValue { .. } => Some(Advice::ReportUnknown),
+            OnnxError::Graph { source, .. } => limit_advice(source),
+            _ => None,
+        }
+    }
+
+    /// The message with the advice in the words of who offers the importer's options under other names; the importer's own
+    /// where there are none.
+    pub fn told(&self, words: impl FnOnce(&Advice) -> Option<String>) -> String {
+        let message = self.to_string();
+        let own = self.advice().and_then(|advice| Some((advice.to_string(), words(&advice)?)));
+        match own.and_then(|(theirs, words)| Some(format!("{}{words}", message.strip_suffix(&theirs)?))) {
+            Some(told) => told,
+            None => message,
+        }
+    }
+}
+
+fn limit_advice(error: &GraphError) -> Option<Advice> {
+    match error {
+        GraphError::Limit { what: "values", .. } => Some(Advice::RaiseLimit("limits.max_values")),
+        GraphError::Limit { .. } => Some(Advice::RaiseLimit("limits.max_nodes")),
+        _ => None,
+    }
+}
+
+fn places(dims: &[UnboundDim]) -> String {
     let place = |d: &UnboundDim| format!("dimension {} of input `{}` is `{}`", d.axis, d.input, d.name);
-    let places: Vec<String> = dims.iter().map(place).collect();
-    // Each name once, in the order of the inputs.
+    dims.iter().map(place).collect::<Vec<_>>().join(", ")
+}
+
+/// Each name once, in the order of the inputs.
+fn names(dims: &[UnboundDim]) -> Vec<String> {
     let mut seen = HashSet::new();
-    let names = dims.iter().map(|d| d.name.as_str()).filter(|n| seen.insert(*n));
-    let flags: Vec<String> = names.map(|n| format!("--dim {n}=N")).collect();
-    format!("{}; sizes must be given: {}", places.join(", "), flags.join(" "))
+    dims.iter().map(|d| &d.name).filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 fn listed(names: &[String]) -> String {

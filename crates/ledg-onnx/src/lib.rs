@@ -26,7 +26,7 @@ mod scan;
 mod tensor;
 mod write;
 
-pub use error::{OnnxError, UnboundDim};
+pub use error::{Advice, OnnxError, UnboundDim};
 pub use import::{import_bytes, import_file};
 pub use options::{Contradiction, Imported, OnnxOptions, UnknownOperator, UnknownPolicy};
 pub use write::{WeightStyle, WriteOptions, to_onnx};

@@ -128,7 +128,7 @@ fn dynamic_sizes_are_bound_by_name_and_place() {
     assert_eq!(
         message,
         "m.onnx: dimension 0 of input `x` is `batch`, dimension 0 of input `m` is `batch`, dimension 1 of input `m` is `m.1`, \
-         dimension 2 of input `m` is `m.2`; sizes must be given: --dim batch=N --dim m.1=N --dim m.2=N"
+         dimension 2 of input `m` is `m.2`; give sizes in `dims` for `batch`, `m.1`, `m.2`"
     );
     let imported = bind(&[("width", 7), ("batch", 4), ("m.1", 3), ("m.2", 1)]).unwrap();
     assert_eq!(shape(&imported, "y"), [4, 3, 7]);

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Standardised numbers are clipped to ±this, so that an outlier cannot drive the model where it was never trained.
 const CLIP: f32 = 6.0;
 
+/// The standard deviation of a column that is constant in training: whatever stands there later, no weight has learned what it means.
+const CONSTANT: f32 = f32::MAX;
+
 /// Mean and standard deviation by column.
 ///
 /// ```
@@ -13,6 +16,8 @@ const CLIP: f32 = 6.0;
 /// let rows: [&[f32]; 2] = [&[1.0, 7.0], &[3.0, 7.0]];
 /// let fitted = Standardizer::fit(2, rows.into_iter().map(|row| (row, 1.0)));
 /// assert_eq!(fitted.apply(&[3.0, 7.0]), [1.0, 0.0]);
+/// // What training never saw to vary says nothing.
+/// assert_eq!(fitted.apply(&[3.0, 9.0]), [1.0, 0.0]);
 /// // What is not known stands at the mean, and an outlier is clipped at 6.
 /// assert_eq!(fitted.apply_known(&[Some(1e9), None]), [6.0, 0.0]);
 /// ```
@@ -21,7 +26,7 @@ const CLIP: f32 = 6.0;
 pub struct Standardizer {
     /// Mean of each column.
     pub mean: Vec<f32>,
-    /// Standard deviation of each column; 1 where a column is constant.
+    /// Standard deviation of each column; the largest number where a column is constant.
     pub std: Vec<f32>,
 }
 
@@ -43,7 +48,7 @@ impl Standardizer {
         let mean: Vec<f64> = sum.iter().map(|s| s / total).collect();
         let std = squares.iter().zip(&mean).map(|(q, m)| (q / total - m * m).max(0.0).sqrt());
         Standardizer {
-            std: std.map(|s| if s > 1e-6 { s as f32 } else { 1.0 }).collect(),
+            std: std.map(|s| if s > 1e-6 { s as f32 } else { CONSTANT }).collect(),
             mean: mean.iter().map(|&m| m as f32).collect(),
         }
     }
@@ -67,7 +72,8 @@ impl Standardizer {
     /// A standardised and clipped row.
     pub fn apply(&self, row: &[f32]) -> Vec<f32> {
         let columns = self.mean.iter().zip(&self.std);
-        row.iter().zip(columns).map(|(x, (m, s))| ((x - m) / s).clamp(-CLIP, CLIP)).collect()
+        let standard = |x: f32, m: f32, s: f32| if s == CONSTANT { 0.0 } else { ((x - m) / s).clamp(-CLIP, CLIP) };
+        row.iter().zip(columns).map(|(&x, (&m, &s))| standard(x, m, s)).collect()
     }
 }
 

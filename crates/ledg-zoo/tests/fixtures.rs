@@ -43,7 +43,7 @@ fn symbolic_sizes() {
 
     let mut options = OnnxOptions::default();
     let unbound = import_file(&path("bert_base.onnx"), &options).unwrap_err().to_string();
-    assert!(unbound.ends_with("sizes must be given: --dim batch=N --dim sequence=N"), "{unbound}");
+    assert!(unbound.ends_with("; give sizes in `dims` for `batch`, `sequence`"), "{unbound}");
     options.dims = [("batch".to_owned(), 3), ("sequence".to_owned(), 50)].into();
     let bound = import_file(&path("bert_base.onnx"), &options).unwrap();
     let wanted = build("bert_base", &ZooConfig { batch: 3, sequence: 50, ..ZooConfig::default() }).unwrap();

@@ -1,9 +1,14 @@
 //! Texts and files: graphs, hardware, templates, bundles, records.
 
+use std::collections::BTreeMap;
 use std::ptr::{null, null_mut};
 
 use ledg::*;
 use rand::RngCore;
+use rand_chacha::ChaCha8Rng;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest, Sha256};
 
 use crate::{GRAPH, ONNX, fuzz, mutate, str, use_graph};
 
@@ -108,13 +113,7 @@ fn bundles_and_records() {
             status
         }
     });
-    // Half of the damage where it counts: the header.
-    let header = seed_bundle.len().min(20_000);
-    fuzz("bundle", |rng| {
-        let bytes = match rng.next_u32() % 2 {
-            0 => mutate(rng, &seed_bundle),
-            _ => [mutate(rng, &seed_bundle[..header]), seed_bundle[header..].to_vec()].concat(),
-        };
+    let load = |bytes: &[u8]| {
         let mut model = null_mut();
         // SAFETY: live bytes and a local place; what is made is freed once.
         unsafe {
@@ -122,5 +121,56 @@ fn bundles_and_records() {
             ledg_model_free(model);
             status
         }
+    };
+    // Half of the damage where it counts: the header.
+    let header = seed_bundle.len().min(20_000);
+    fuzz("bundle", |rng| {
+        load(&match rng.next_u32() % 2 {
+            0 => mutate(rng, &seed_bundle),
+            _ => [mutate(rng, &seed_bundle[..header]), seed_bundle[header..].to_vec()].concat(),
+        })
     });
+    // The hash refuses nearly all of that; files that somebody made on purpose have the right one.
+    let seed = sealed(&seed_bundle, |_| ());
+    assert_eq!((load(&seed), seed.len()), (LEDG_OK, seed_bundle.len()));
+    fuzz("sealed bundle", |rng| load(&sealed(&seed_bundle, |header| *header = damaged_header(rng, header))));
+}
+
+/// A bundle with its header changed, and the hash that goes with it.
+fn sealed(bundle: &[u8], change: impl FnOnce(&mut String)) -> Vec<u8> {
+    let (_, metadata) = SafeTensors::read_metadata(bundle).unwrap();
+    let mut header = metadata.metadata().as_ref().unwrap()["ledg"].clone();
+    change(&mut header);
+    let file = SafeTensors::deserialize(bundle).unwrap();
+    let mut tensors: BTreeMap<String, TensorView> = file.tensors().into_iter().collect();
+    tensors.remove("sha256").unwrap();
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(header.as_bytes());
+    for (name, view) in &tensors {
+        part(name.as_bytes());
+        part(format!("{:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        part(view.data());
+    }
+    let hash = hash.finalize();
+    tensors.insert("sha256".to_owned(), TensorView::new(Dtype::U8, vec![hash.len()], &hash).unwrap());
+    safetensors::serialize(tensors, Some([("ledg".to_owned(), header)].into())).unwrap()
+}
+
+/// A header of which a number or a word is another one, or that is damaged anywhere.
+fn damaged_header(rng: &mut ChaCha8Rng, header: &str) -> String {
+    if rng.next_u32() % 4 == 0 {
+        return String::from_utf8_lossy(&mutate(rng, header.as_bytes())).into_owned();
+    }
+    // Tables of numbers are most of a header; each of its keys counts alike.
+    let keys: Vec<usize> = header.match_indices("\":").map(|(at, _)| at + 2).collect();
+    let value = keys[rng.next_u32() as usize % keys.len()];
+    let rest = &header[value..];
+    let end = value + rest.find([',', '}', ']']).unwrap_or(rest.len());
+    let words = ["0", "1", "-1", "64", "4294967296", "1e300", "null", "true", "[]", "{}", "\"\"", "\"base-clock\""];
+    let word = words[rng.next_u32() as usize % words.len()];
+    [&header[..value], word, &header[end..]].concat()
 }

@@ -55,7 +55,7 @@ struct Compared {
     known: Option<f64>,
     measured: Option<bool>,
     error: Option<String>,
-    /// What the estimate rests on, if training never measured the device.
+    /// What the estimate rests on, if training never measured the device, or not so.
     #[serde(skip)]
     note: Option<String>,
 }

@@ -65,6 +65,14 @@ pub struct Engine<'a> {
     pub console: &'a Console,
 }
 
+/// A model that was read.
+pub(crate) struct Readied {
+    /// Its graph.
+    pub graph: PreparedGraph,
+    /// Which shapes in its file its operators contradict.
+    pub contradictions: Option<String>,
+}
+
 impl Engine<'_> {
     /// Answers all jobs; `emit` gets the rows in the jobs' order, each as soon as those before it are answered.
     ///
@@ -123,7 +131,7 @@ impl Engine<'_> {
     /// Answers the jobs of one graph; a plan is made for `batch`.
     fn answer_graph(&self, path: &Path, batch: Option<u64>, jobs: &[&Job]) -> Vec<Row> {
         let prepared = match self.prepare(path, batch, &jobs[0].graph) {
-            Ok(prepared) => prepared,
+            Ok(readied) => readied.graph,
             Err(error) => {
                 let why = message(&error);
                 return jobs.iter().map(|job| Row::failed(job, why.clone())).collect();
@@ -189,12 +197,13 @@ impl Engine<'_> {
             nodes: self.options.per_node.then(|| node_rows(prepared.described(), &estimate)),
             platform: Some(platform.to_string()),
             measured: estimate.measured,
+            measured_as_run: estimate.measured_as_run,
             calibrated: estimate.calibrated,
         }
     }
 
     /// Reads a model and readies it; operators that no template covers are refused unless they may be reported.
-    pub(crate) fn prepare(&self, path: &Path, batch: Option<u64>, label: &str) -> anyhow::Result<PreparedGraph> {
+    pub(crate) fn prepare(&self, path: &Path, batch: Option<u64>, label: &str) -> anyhow::Result<Readied> {
         let model = Model::read(path, self.import, batch)?;
         model.report_contradictions(label, self.console);
         model.report_unknown(label, self.console);
@@ -209,7 +218,7 @@ impl Engine<'_> {
                 node.op
             );
         }
-        Ok(prepared)
+        Ok(Readied { graph: prepared, contradictions: model.contradictions() })
     }
 
     fn warn_of_unknown(&self, prepared: &PreparedGraph, rows: &[Row]) {

@@ -199,6 +199,7 @@ mod tests {
             nodes: None,
             platform: None,
             measured: true,
+            measured_as_run: true,
             calibrated: false,
         }
     }

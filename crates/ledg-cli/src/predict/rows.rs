@@ -42,6 +42,9 @@ pub struct Row {
     /// Whether the model's training data measured the device.
     #[serde(skip)]
     pub measured: bool,
+    /// Whether it did so at that width of numbers and by that engine.
+    #[serde(skip)]
+    pub measured_as_run: bool,
     /// Whether the bundle was calibrated to records of the platform.
     #[serde(skip)]
     pub calibrated: bool,
@@ -62,15 +65,26 @@ impl Row {
             nodes: None,
             platform: None,
             measured: false,
+            measured_as_run: false,
             calibrated: false,
         }
     }
 
-    /// What the answer rests on, if training never measured the device.
+    /// What the answer rests on, if training never measured the device, or not as it is asked for.
     pub fn unmeasured_note(&self) -> Option<String> {
+        if self.error.is_some() || self.measured_as_run {
+            return None;
+        }
         let rests_on = if self.calibrated { "the records that the bundle was calibrated to" } else { "its data sheet" };
-        (self.error.is_none() && !self.measured)
-            .then(|| format!("{} was never measured in training: its estimate rests on {rests_on}", self.hardware))
+        let hardware = &self.hardware;
+        Some(match self.measured {
+            false => format!("{hardware} was never measured in training: its estimate rests on {rests_on}"),
+            true if self.calibrated => return None,
+            true => format!(
+                "{hardware} was measured in training, but not in that precision by that engine: its interval is that of \
+                 hardware never measured"
+            ),
+        })
     }
 
     fn csv_cells(&self) -> [String; 8] {

@@ -11,7 +11,7 @@ use super::data::{Device, Estimate, Model, Node, Report, Sentence, rounded};
 use super::layout::Layout;
 use super::warnings::{Asked, warnings};
 use crate::console::Console;
-use crate::predict::engine::Engine;
+use crate::predict::engine::{Engine, Readied};
 use crate::predict::platforms::Platforms;
 
 /// Reads, predicts and arranges. Whatever is refused fails it all: a page with holes would be read as complete.
@@ -34,7 +34,7 @@ pub fn report(args: &ReportArgs, plugins: &Plugins, model: &CostModel, console: 
     let (mut models, mut estimates) = (Vec::new(), Vec::new());
     for path in &args.models {
         let label = path.display().to_string();
-        let prepared = engine.prepare(path, args.batch, &label)?;
+        let Readied { graph: prepared, contradictions } = engine.prepare(path, args.batch, &label)?;
         let described = prepared.described();
         let batch = args.batch.unwrap_or(described.batch);
         let asked: Vec<(Platform, u64)> = on.iter().map(|platform| (platform.clone(), batch)).collect();
@@ -48,6 +48,7 @@ pub fn report(args: &ReportArgs, plugins: &Plugins, model: &CostModel, console: 
                     model,
                     platform,
                     described,
+                    contradictions: contradictions.as_deref(),
                     batch,
                     answer: &answer,
                     shown: &shown,

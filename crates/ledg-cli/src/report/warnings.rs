@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub model: &'a CostModel,
     pub platform: &'a Platform,
     pub described: &'a DescribedGraph,
+    /// Which shapes in the model's file its operators contradict.
+    pub contradictions: Option<&'a str>,
     pub batch: u64,
     pub answer: &'a Estimate,
     pub shown: &'a Model,
@@ -29,8 +31,15 @@ pub struct Asked<'a> {
 
 /// All reasons, the gravest first.
 pub fn warnings(asked: &Asked<'_>) -> Vec<Warning> {
-    let checks =
-        [unknown(asked), device(asked), batch(asked), unseen_sentences(asked), runtime(asked), interval(asked)];
+    let checks = [
+        unknown(asked),
+        contradictions(asked),
+        device(asked),
+        batch(asked),
+        unseen_sentences(asked),
+        runtime(asked),
+        interval(asked),
+    ];
     checks.into_iter().flatten().collect()
 }
 
@@ -48,6 +57,12 @@ fn unknown(asked: &Asked<'_>) -> Option<Warning> {
             units::share(asked.answer.known),
         ),
     })
+}
+
+/// Shapes that cannot be right.
+fn contradictions(asked: &Asked<'_>) -> Option<Warning> {
+    let which = asked.contradictions?;
+    Some(Warning { about: "Shapes contradicted", text: format!("In the file {which}.") })
 }
 
 /// A device without measurements.
@@ -138,10 +153,11 @@ fn runtime(asked: &Asked<'_>) -> Option<Warning> {
     }
     let device = format!("{}:", asked.platform.device.name);
     let ways: Vec<&str> = measured.into_iter().filter_map(|p| p.strip_prefix(&device)).collect();
-    Some(Warning {
-        about: "Runtime not measured",
-        text: format!("The device was measured, but in other ways than {way}: {}.", ways.join(", ")),
-    })
+    let mut text = format!("The device was measured, but in other ways than {way}: {}.", ways.join(", "));
+    if !asked.answer.measured_as_run {
+        text.push_str(" The interval is that of a device never measured.");
+    }
+    Some(Warning { about: "Runtime not measured", text })
 }
 
 /// `device:precision/layout/compiler`, without the framework's version.
@@ -153,7 +169,7 @@ fn without_version(platform: &str) -> &str {
 fn interval(asked: &Asked<'_>) -> Option<Warning> {
     let kind = RawPlatform::new(asked.platform).ok()?.kind.name();
     let own = asked.model.header().conformal.groups.contains_key(kind);
-    (asked.answer.measured && !asked.answer.calibrated && !own).then(|| Warning {
+    (asked.answer.measured_as_run && !asked.answer.calibrated && !own).then(|| Warning {
         about: "Interval borrowed",
         text: format!(
             "No records of the kind {kind} were left to calibrate intervals on. The interval has the width of other \

@@ -136,6 +136,12 @@ fn shapes_that_an_operator_contradicts_are_told() {
     let warning =
         "warning: odd.onnx: value `y` is declared [2, 3, 9, 8], its operator makes it [2, 3, 8, 8], which is used";
     assert!(run.code == 0 && run.stderr.lines().any(|line| line == warning), "{run:?}");
+    let run = bench.run("report odd.onnx --hardware t4 -o report.html --bundle toy.ledg");
+    let page = std::fs::read_to_string(bench.path().join("report.html")).unwrap();
+    assert!(
+        run.code == 0 && page.contains("Shapes contradicted") && page.contains("is declared [2, 3, 9, 8]"),
+        "{run:?}"
+    );
 }
 
 #[test]

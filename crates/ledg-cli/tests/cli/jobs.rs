@@ -157,6 +157,41 @@ fn what_a_stopped_run_left_is_not_taken_for_another_question() {
     assert!(!bench.path().join("answers.csv").exists());
 }
 
+/// What another process writes is left to it.
+#[cfg(unix)]
+#[test]
+fn a_file_of_answers_that_another_process_writes_is_left_alone() {
+    use fs4::FileExt;
+    let bench = bench();
+    bench.file("jobs.csv", "graph,hardware,batch\ntiny,t4,1\n");
+    let partial = bench.file("answers.csv.partial", "graph,hardware\n");
+    let held = std::fs::File::open(&partial).unwrap();
+    FileExt::lock(&held).unwrap();
+    let args = "predict --jobs jobs.csv --graphs models --format csv --bundle toy.ledg --output answers.csv --resume";
+    let error = bench.fails(1, args);
+    assert_eq!(error, "error: answers.csv.partial: another run is writing it: wait for it, or stop it\n");
+    assert_eq!(std::fs::read_to_string(&partial).unwrap(), "graph,hardware\n");
+    drop(held);
+    bench.ok(args);
+    assert!(!partial.exists() && bench.path().join("answers.csv").exists());
+}
+
+/// A pipe can be read once, and says the same as a file.
+#[cfg(unix)]
+#[test]
+fn jobs_may_come_from_a_pipe() {
+    let bench = bench();
+    let jobs = "graph,hardware,batch\ntiny,t4,1\nrelu.v2,rtx3090,32\n";
+    bench.file("jobs.csv", jobs);
+    let args = "predict --graphs models --format csv --bundle toy.ledg --jobs";
+    let of_file = bench.ok(&format!("{args} jobs.csv"));
+    let of_pipe = bench.run_with(&format!("{args} /dev/stdin"), jobs);
+    assert_eq!((of_pipe.code, of_pipe.stdout, of_pipe.stderr.as_str()), (0, of_file.clone(), ""));
+    let into_file = bench.run_with(&format!("{args} /dev/stdin --output answers.csv --resume"), jobs);
+    assert_eq!((into_file.code, into_file.stderr.as_str()), (0, ""));
+    assert_eq!(std::fs::read_to_string(bench.path().join("answers.csv")).unwrap(), of_file);
+}
+
 #[test]
 fn rows_do_not_depend_on_the_order_of_the_jobs() {
     let bench = bench();

@@ -44,11 +44,16 @@ impl Bench {
 
     /// Runs `ledg-cost` with these arguments, split at spaces.
     pub fn run(&self, args: &str) -> Run {
+        self.run_with(args, "")
+    }
+
+    /// The same, with a pipe on stdin that yields this.
+    pub fn run_with(&self, args: &str, stdin: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ledg-cost"));
         command.current_dir(self.path()).args(args.split_whitespace());
         // Plugins of the person who runs the tests are none of theirs.
         command.env_remove("LEDG_PLUGIN_PATH").env("XDG_CONFIG_HOME", self.path().join("config"));
-        let output = command.output().unwrap();
+        let output = command.write_stdin(stdin).output().unwrap();
         Run {
             code: output.status.code().expect("no signal"),
             stdout: String::from_utf8(output.stdout).unwrap(),

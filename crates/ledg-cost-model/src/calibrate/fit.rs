@@ -49,12 +49,38 @@ const SMALLEST: f64 = 1e-4;
 pub(super) struct Equation {
     /// ln of the measured seconds.
     pub ln_measured: f64,
-    /// Predicted seconds.
+    /// Predicted seconds, by kind and shape.
     pub predicted: Vec<Part>,
+    /// The same by kind: shapes are told apart by profiles alone.
+    kinds: Vec<Part>,
     /// The share of the network that it is of, if it is of one kind in a profile.
     pub share: Option<f64>,
     /// By relative: the difference in ln latency, see [`super::relatives`]; empty for a kind in a profile.
     pub differences: Vec<f64>,
+}
+
+impl Equation {
+    /// Of predicted seconds; not of a kind in a profile, and without relatives.
+    pub fn of(ln_measured: f64, predicted: Vec<Part>) -> Self {
+        let mut kinds: Vec<Part> = Vec::new();
+        for part in &predicted {
+            match kinds.iter_mut().find(|own| own.kind == part.kind) {
+                Some(own) => own.seconds += part.seconds,
+                None => kinds.push(Part { shape: [0.0; N_SHAPE], ..part.clone() }),
+            }
+        }
+        Equation { ln_measured, predicted, kinds, share: None, differences: Vec::new() }
+    }
+
+    /// Of a kind in a profile, a share of its network.
+    pub fn in_profile(self, share: f64) -> Self {
+        Equation { share: Some(share), ..self }
+    }
+
+    /// Predicted seconds, as far as corrections tell them apart.
+    fn parts(&self, by_shape: bool) -> &[Part] {
+        if by_shape { &self.predicted } else { &self.kinds }
+    }
 }
 
 /// Predicted seconds of nodes of one kind and shape.
@@ -84,6 +110,8 @@ pub(super) struct Factors {
     pub platform: f64,
     /// By level of kinds, on top of what it belongs to.
     pub levels: BTreeMap<String, Correction>,
+    /// Whether shapes of a kind are corrected unlike.
+    by_shape: bool,
     /// In the order of the equations' differences.
     pub relatives: Vec<Relative>,
 }
@@ -99,7 +127,7 @@ impl Factors {
     pub fn ln_predicted(&self, equation: &Equation) -> f64 {
         let corrected = |p: &Part| (self.platform + correction(&self.levels, &p.kind, &p.shape)).exp() * p.seconds;
         let added: f64 = self.relatives.iter().zip(&equation.differences).map(|(own, &d)| own.adds(d)).sum();
-        equation.predicted.iter().map(corrected).sum::<f64>().ln() + added
+        equation.parts(self.by_shape).iter().map(corrected).sum::<f64>().ln() + added
     }
 }
 
@@ -125,12 +153,7 @@ struct Unknowns {
 /// [`CostModel::calibrate`](crate::CostModel::calibrate) is the way to calibrate a model. Nothing is added for no records.
 pub fn calibrated_level(ln_ratios: &[f64]) -> f64 {
     let none = Part { kind: "".into(), shape: [0.0; N_SHAPE], seconds: 1.0 };
-    let equation = |&ln_measured: &f64| Equation {
-        ln_measured,
-        predicted: vec![none.clone()],
-        share: None,
-        differences: Vec::new(),
-    };
+    let equation = |&ln_measured: &f64| Equation::of(ln_measured, vec![none.clone()]);
     let form = Form { level_std: PLATFORM_STD, relatives: false };
     fit(&ln_ratios.iter().map(equation).collect::<Vec<_>>(), form).platform
 }
@@ -156,7 +179,7 @@ pub(super) struct Form {
 pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: Form) -> Factors {
     let equations: Vec<&Equation> = equations.into_iter().collect();
     // Totals alone do not tell sizes apart.
-    let sized = equations.iter().any(|e| e.share.is_some());
+    let by_shape = equations.iter().any(|e| e.share.is_some());
     let mut unknowns = Unknowns { paths: Vec::new(), precision: vec![PLATFORM_STD.powi(-2)] };
     let mut relatives = if form.relatives { relatives(&equations) } else { Vec::new() };
     relatives.iter().for_each(|_| {
@@ -167,14 +190,15 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
     let mut columns: BTreeMap<(&str, [u64; N_SHAPE]), usize> = BTreeMap::new();
     let mut rows = Vec::with_capacity(equations.len());
     for equation in &equations {
-        let mut predicted = Vec::with_capacity(equation.predicted.len());
-        for part in &equation.predicted {
+        let parts = equation.parts(by_shape);
+        let mut predicted = Vec::with_capacity(parts.len());
+        for part in parts {
             let column = *columns.entry((&part.kind, part.shape.map(f64::to_bits))).or_insert_with(|| {
                 let mut path = vec![(0, 1.0)];
                 for level in levels(&part.kind) {
                     path.push((*names.entry(level).or_insert_with(|| unknowns.add(form.level_std)), 1.0));
                 }
-                if sized && !part.kind.is_empty() {
+                if by_shape && !part.kind.is_empty() {
                     let add = || std::array::from_fn(|_| unknowns.add(SLOPE_STD));
                     let own = *slopes.entry(&part.kind).or_insert_with(add);
                     path.extend(own.into_iter().zip(part.shape).filter(|(_, ln)| *ln != 0.0));
@@ -195,7 +219,7 @@ pub(super) fn fit<'a>(equations: impl IntoIterator<Item = &'a Equation>, form: F
     let of = |(kind, at): (&str, usize)| (kind.to_owned(), Correction { ln: theta[at], per_ln: per_ln(kind) });
     let levels = names.into_iter().map(of).collect();
     relatives.iter_mut().zip(&theta[1..]).for_each(|(own, &weight)| own.weight = weight);
-    Factors { platform: theta[0], levels, relatives }
+    Factors { platform: theta[0], levels, by_shape, relatives }
 }
 
 /// The relatives of the equations that have any, without weights.
@@ -289,7 +313,7 @@ mod tests {
     }
 
     fn whole(ln_ratio: f64) -> Equation {
-        Equation { ln_measured: ln_ratio, predicted: vec![part("", 1.0)], share: None, differences: Vec::new() }
+        Equation::of(ln_ratio, vec![part("", 1.0)])
     }
 
     #[test]
@@ -316,11 +340,9 @@ mod tests {
     #[test]
     fn a_kind_that_is_slow_is_found_from_sums() {
         // Everything is as predicted but softmax, which takes four times as long.
-        let network = |conv: f64, softmax: f64| Equation {
-            ln_measured: (conv + 4.0 * softmax).ln(),
-            predicted: vec![part("ParamL Conv", conv), part("Norm Softmax", softmax)],
-            share: None,
-            differences: Vec::new(),
+        let network = |conv: f64, softmax: f64| {
+            let predicted = vec![part("ParamL Conv", conv), part("Norm Softmax", softmax)];
+            Equation::of((conv + 4.0 * softmax).ln(), predicted)
         };
         let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
         let factors = fit(&shares.map(|share| network(1.0 - share, share)));
@@ -334,11 +356,9 @@ mod tests {
     fn profiles_tell_sizes_of_a_kind_apart() {
         // The more rows a depthwise convolution has, the faster: e^-0.3 for each unit of ln rows.
         let at = |rows: f64| -> LnSizes { [rows, 1.0, 0.0, 0.0, 0.0, 0.0] };
-        let profile = |rows: f64| Equation {
-            ln_measured: -0.3 * rows,
-            predicted: vec![Part { kind: "ParamL Conv depthwise".into(), shape: at(rows), seconds: 1.0 }],
-            share: Some(1.0),
-            differences: Vec::new(),
+        let profile = |rows: f64| {
+            let part = Part { kind: "ParamL Conv depthwise".into(), shape: at(rows), seconds: 1.0 };
+            Equation::of(-0.3 * rows, vec![part]).in_profile(1.0)
         };
         let mut equations: Vec<Equation> = (-10..=10).map(|i| profile(f64::from(i) / 2.0)).collect();
         equations.push(whole(0.0));

@@ -350,11 +350,9 @@ fn case(
     };
     // A profile says what is slow, the whole how slow.
     let all = measured.nodes_s.values().fold(0.0, |sum, s| sum + s);
-    let of_profile = |(part, launch_s, took): (Part, f64, f64)| Equation {
-        ln_measured: (took * measured.seconds / all).ln(),
-        predicted: vec![part, launch(launch_s)],
-        share: Some((took / all).min(1.0)),
-        differences: Vec::new(),
+    let of_profile = |(part, launch_s, took): (Part, f64, f64)| {
+        let own = Equation::of((took * measured.seconds / all).ln(), vec![part, launch(launch_s)]);
+        own.in_profile((took / all).min(1.0))
     };
     for timed in nodes.values_mut() {
         timed.share = timed.measured_s / all;
@@ -366,7 +364,7 @@ fn case(
         profile: profile.into_values().map(of_profile).collect(),
         nodes: nodes.into_values().collect(),
         roofline,
-        whole: Equation { ln_measured: measured.seconds.ln(), predicted, share: None, differences: Vec::new() },
+        whole: Equation::of(measured.seconds.ln(), predicted),
         spread: mean.spread,
     }
 }

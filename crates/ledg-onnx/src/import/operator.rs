@@ -11,7 +11,7 @@ use crate::fold::evaluate;
 use crate::import::attributes::{attrs, resolved, size_of};
 use crate::import::inputs::Declared;
 use crate::import::order::captures;
-use crate::import::walk::{Frame, Role, Scope, WalkedNode, Walker, label};
+use crate::import::walk::{Frame, Role, Scope, WalkedNode, Walker, label, op_of};
 use crate::infer::infer;
 use crate::options::{Contradiction, UnknownPolicy};
 use crate::proto::NodeProto;
@@ -152,15 +152,13 @@ impl<'m> Walker<'_, 'm> {
                 });
             }
             Stop::NeedsValue(i) if !is_complete && !report => {
-                let name = node.input.get(i).map_or("", String::as_str);
-                return Err(self.error(
-                    node,
-                    format!(
-                        "the shape of its output depends on the value of `{name}` (input {i}), which is not constant; \
-                         give the output's shape in the file's value_info, or import with the unknown-operator policy \
-                         `report`"
-                    ),
-                ));
+                return Err(OnnxError::NeedsValue {
+                    file: self.file.to_owned(),
+                    node: label(node),
+                    op: op_of(node).to_string(),
+                    value: node.input.get(i).cloned().unwrap_or_default(),
+                    input: i,
+                });
             }
             Stop::NeedsValue(_) => is_complete,
             Stop::UnknownShape => true,

@@ -330,7 +330,7 @@ fn parameters(nodes: &[NodeProto]) -> HashSet<&str> {
     reads.map(|(_, name)| name.as_str()).collect()
 }
 
-fn op_of(node: &NodeProto) -> OpType {
+pub(super) fn op_of(node: &NodeProto) -> OpType {
     OpType::new(normal_domain(node.domain.as_deref()), node.op_type.as_deref().unwrap_or_default())
 }
 
