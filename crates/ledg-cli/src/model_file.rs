@@ -52,6 +52,7 @@ impl Model {
             bail!("--dim: `{name}` is given more than once");
         }
         if let Some(ViaArg::Tract) = args.via {
+            tract::needed_for("--via tract")?;
             return Ok(Model::Plan(tract::plan_graph(path, &args.dims, args.limits(), batch)?));
         }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {

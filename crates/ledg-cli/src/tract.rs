@@ -15,7 +15,18 @@ pub fn plan_graph(path: &Path, dims: &[(String, u64)], limits: Limits, batch: Op
 /// Without tract there are no plans of its making.
 #[cfg(not(feature = "tract"))]
 pub fn plan_graph(path: &Path, _dims: &[(String, u64)], _limits: Limits, _batch: Option<u64>) -> anyhow::Result<Graph> {
-    Err(missing(&format!("{}, as tract plans it (`--via tract`, records of plans)", path.display())))
+    Err(missing(&format!("{}, as tract plans it", path.display())))
+}
+
+/// Refuses what needs a command built with tract, under the name that it was asked for by.
+pub fn needed_for(what: &str) -> anyhow::Result<()> {
+    #[cfg(not(feature = "tract"))]
+    return Err(missing(what));
+    #[cfg(feature = "tract")]
+    {
+        let _ = what;
+        Ok(())
+    }
 }
 
 /// That something needs a command built with tract, and how to build one.
