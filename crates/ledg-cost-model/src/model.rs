@@ -233,7 +233,10 @@ impl CostModel {
     fn from_cow(bytes: Cow<'static, [u8]>, origin: &str, templates: TemplateSet) -> Result<Self> {
         let encoder = Encoder::pretrained()?;
         let mut bundle = Bundle::from_bytes(&bytes, origin, &templates, &encoder)?;
-        let engine = Engine::new(&bundle)?;
+        let engine = Engine::new(&bundle).map_err(|error| CostModelError::Bundle {
+            origin: origin.into(),
+            why: format!("its weights are not those of the architecture in its header: {error}"),
+        })?;
         let describer = Describer::new(templates, ledg_template::LowerOptions::default());
         let measured = Measured::of(&bundle.header.provenance.platforms);
         let calibration = bundle.header.calibration.take().map(Arc::new);

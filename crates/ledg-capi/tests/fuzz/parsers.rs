@@ -82,10 +82,10 @@ fn bundles_and_records() {
     let dir = tempfile::tempdir().unwrap();
     let (bundle, records) = (dir.path().join("m.ledg"), dir.path().join("r.jsonl"));
     let path = |p: &std::path::Path| p.to_str().unwrap().to_owned();
+    let (mut model, mut list, mut graph, mut registry, mut hw) =
+        (null_mut(), null_mut(), null_mut(), null_mut(), null_mut());
     // SAFETY: live handles, freed once.
     unsafe {
-        let (mut model, mut list, mut graph, mut registry, mut hw) =
-            (null_mut(), null_mut(), null_mut(), null_mut(), null_mut());
         assert_eq!(ledg_model_default(&mut model, null_mut()), LEDG_OK);
         assert_eq!(ledg_model_save(model, str(path(&bundle).as_bytes()), null_mut()), LEDG_OK);
         assert_eq!(ledg_registry_new(&mut registry, null_mut()), LEDG_OK);
@@ -96,8 +96,6 @@ fn bundles_and_records() {
         assert_eq!(ledg_records_push_failed(list, graph, hw, 3, str(b"memory"), null_mut()), LEDG_OK);
         assert_eq!(ledg_records_save(list, str(path(&records).as_bytes()), null_mut()), LEDG_OK);
         ledg_records_free(list);
-        ledg_graph_free(graph);
-        ledg_hw_free(hw);
         ledg_registry_free(registry);
         ledg_model_free(model);
     }
@@ -118,8 +116,15 @@ fn bundles_and_records() {
         // SAFETY: live bytes and a local place; what is made is freed once.
         unsafe {
             let status = ledg_model_load_bytes(bytes.as_ptr(), bytes.len(), &mut model, null_mut());
+            if status != LEDG_OK {
+                return status;
+            }
+            // What was read can be asked.
+            let mut costs = null_mut();
+            let asked = ledg_predict_nodes(model, graph, hw, 4, null(), &mut costs, null_mut());
+            ledg_node_costs_free(costs);
             ledg_model_free(model);
-            status
+            asked
         }
     };
     // Half of the damage where it counts: the header.
@@ -134,6 +139,11 @@ fn bundles_and_records() {
     let seed = sealed(&seed_bundle, |_| ());
     assert_eq!((load(&seed), seed.len()), (LEDG_OK, seed_bundle.len()));
     fuzz("sealed bundle", |rng| load(&sealed(&seed_bundle, |header| *header = damaged_header(rng, header))));
+    // SAFETY: made above, freed once.
+    unsafe {
+        ledg_graph_free(graph);
+        ledg_hw_free(hw);
+    }
 }
 
 /// A bundle with its header changed, and the hash that goes with it.
