@@ -134,7 +134,7 @@ pub enum OnnxError {
         /// Its operator.
         op: String,
         /// The value.
-        value: String,
+        value: Box<str>,
         /// Which of the node's inputs that is.
         input: usize,
     },

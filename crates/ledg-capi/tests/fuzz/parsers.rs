@@ -172,7 +172,7 @@ fn sealed(bundle: &[u8], change: impl FnOnce(&mut String)) -> Vec<u8> {
 
 /// A header of which a number or a word is another one, or that is damaged anywhere.
 fn damaged_header(rng: &mut ChaCha8Rng, header: &str) -> String {
-    if rng.next_u32() % 4 == 0 {
+    if rng.next_u32().is_multiple_of(4) {
         return String::from_utf8_lossy(&mutate(rng, header.as_bytes())).into_owned();
     }
     // Tables of numbers are most of a header; each of its keys counts alike.

@@ -156,7 +156,7 @@ impl<'m> Walker<'_, 'm> {
                     file: self.file.to_owned(),
                     node: label(node),
                     op: op_of(node).to_string(),
-                    value: node.input.get(i).cloned().unwrap_or_default(),
+                    value: node.input.get(i).map_or("", String::as_str).into(),
                     input: i,
                 });
             }
