@@ -349,7 +349,8 @@
 #define LEDG_PREDICT_UNKNOWN (1 << 0)
 
 /**
- * In the column `evidence`: the model's training data measured the device.
+ * In the column `evidence`: the model's training data measured the device. If not in that precision and by that engine, the interval
+ * is as wide as on a device that it never measured.
  */
 #define LEDG_EVIDENCE_TRAINING (1 << 0)
 

@@ -23,7 +23,8 @@ use crate::status::{
 /// column `known`, instead of refusing the graph.
 pub const LEDG_PREDICT_UNKNOWN: u32 = 1 << 0;
 
-/// In the column `evidence`: the model's training data measured the device.
+/// In the column `evidence`: the model's training data measured the device. If not in that precision and by that engine, the interval
+/// is as wide as on a device that it never measured.
 pub const LEDG_EVIDENCE_TRAINING: u8 = 1 << 0;
 /// In the column `evidence`: the model was calibrated to records of the platform.
 pub const LEDG_EVIDENCE_CALIBRATION: u8 = 1 << 1;
