@@ -55,6 +55,9 @@ struct Compared {
     known: Option<f64>,
     measured: Option<bool>,
     error: Option<String>,
+    /// Whether it was measured in that precision by that engine.
+    #[serde(skip)]
+    measured_as_run: bool,
     /// What the estimate rests on, if training never measured the device, or not so.
     #[serde(skip)]
     note: Option<String>,
@@ -105,6 +108,7 @@ fn compare(mut rows: Vec<Row>) -> Vec<Compared> {
         relative: row.latency_s.zip(fastest).map(|(latency, (best, _))| latency / best),
         overlaps_fastest: row.lo_s.zip(fastest).map(|(lo, (_, best_hi))| lo <= best_hi),
         measured: row.error.is_none().then_some(row.measured),
+        measured_as_run: row.measured_as_run,
         note: row.unmeasured_note(),
         graph: row.graph,
         hardware: row.hardware,
@@ -175,7 +179,14 @@ fn write_text(rows: &[Compared], coverage: f64, out: &mut dyn Write) -> anyhow::
             span.unwrap_or_else(dash),
             row.relative.map_or_else(dash, |x| format!("{x:.2}x")),
             row.known.map_or_else(dash, units::share),
-            row.measured.map_or_else(dash, |m| if m { "yes" } else { "no" }.to_owned()),
+            row.measured.map_or_else(dash, |measured| {
+                let how = match (measured, row.measured_as_run) {
+                    (true, true) => "yes",
+                    (true, false) => "in other ways",
+                    (false, _) => "no",
+                };
+                how.to_owned()
+            }),
         ]);
     }
     if let Some((graph, batch)) = rows.iter().find_map(|r| Some((&r.graph, r.batch?))) {

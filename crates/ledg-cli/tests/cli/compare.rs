@@ -109,3 +109,16 @@ fn runtimes_that_differ_are_told() {
     let out = bench.ok("compare tiny.onnx --hardware t4:fp32,v100:fp32 --bundle toy.ledg");
     assert!(!out.contains("Runtimes differ"), "{out}");
 }
+
+#[test]
+fn what_was_measured_in_other_ways_is_told() {
+    let bench = bench();
+    let table = bench.ok("compare tiny.onnx --hardware rtx4090:amp,rtx4090:fp32,l4:fp16");
+    for (hardware, measured) in [("rtx4090:amp", "yes"), ("rtx4090:fp32", "in other ways"), ("l4:fp16", "no")] {
+        let row = table.lines().find(|line| line.starts_with(&format!("| {hardware} "))).unwrap_or_default();
+        assert!(row.trim_end_matches(['|', ' ']).ends_with(&format!("| {measured}")), "{table}");
+    }
+    let note = "rtx4090:fp32 was measured in training, but not in that precision by that engine";
+    assert_eq!(table.matches("was measured in training").count(), 1);
+    assert!(table.contains(note), "{table}");
+}
