@@ -156,19 +156,23 @@ impl RawPlatform {
 /// [`Movement::Framework`]: PyTorch, operator by operator or compiled; the rules of other engines are not followed.
 fn execution(platform: &Platform) -> Execution {
     let runtime = &platform.runtime;
-    let mixed = runtime.precision.is_mixed();
+    let (mixed, half) = (runtime.precision.is_mixed(), runtime.precision.is_half());
+    let gpu = platform.device.kind == Kind::Gpu;
+    let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
+    // Since 2.5 attention without a kernel is computed in single precision.
+    let wide_attention = gpu && half && version.is_none_or(|v| v >= 1.0);
     match runtime.compiler.as_str() {
         "eager" => {
-            let version = runtime.version_major_minor().and_then(|v| pytorch_like_version(&v));
             Execution::Eager {
-                gpu: platform.device.kind == Kind::Gpu,
+                gpu,
                 channels_last: runtime.layout == Layout::Nhwc,
                 mixed,
                 // `scaled_dot_product_attention` came with 2.0.
                 fused_attention: version.is_none_or(|v| v >= 0.0),
+                wide_attention,
             }
         }
-        "dynamo" => Execution::Compiled { mixed, half: runtime.precision.is_half() },
+        "dynamo" => Execution::Compiled { gpu, mixed, half, wide_attention },
         _ => Execution::AsStated,
     }
 }
@@ -383,12 +387,14 @@ mod tests {
     #[test]
     fn compiled_networks_are_mixed_or_half_or_neither() {
         let of = |name: &str| execution(&HardwareRegistry::builtin().resolve(name).unwrap());
-        assert_eq!(of("rtx4090:fp32/nchw/dynamo/pt2.4.0+cu124"), Execution::Compiled { mixed: false, half: false });
-        assert_eq!(of("rtx4090:amp/nchw/dynamo/pt2.4.0+cu124"), Execution::Compiled { mixed: true, half: true });
-        assert_eq!(
-            of("rtxpro6000maxq:bf16/nchw/dynamo/pt2.9.1+cu130"),
-            Execution::Compiled { mixed: false, half: true }
-        );
+        let compiled = |gpu, mixed, half, wide_attention| Execution::Compiled { gpu, mixed, half, wide_attention };
+        assert_eq!(of("rtx4090:fp32/nchw/dynamo/pt2.9.1+cu128"), compiled(true, false, false, false));
+        assert_eq!(of("rtx4090:amp/nchw/dynamo/pt2.4.0+cu124"), compiled(true, true, true, false));
+        assert_eq!(of("rtxpro6000maxq:bf16/nchw/dynamo/pt2.9.1+cu130"), compiled(true, false, true, true));
+        assert_eq!(of("intel-core-i9-10940x:bf16/nchw/dynamo/pt2.9.1"), compiled(false, false, true, false));
+        let wide = |name: &str| matches!(of(name), Execution::Eager { wide_attention: true, .. });
+        assert!(!wide("rtx4090:amp/nchw/eager/pt2.4.0+cu124"));
+        assert!(wide("rtx4090:amp/nchw/eager/pt2.5.0+cu124"));
     }
 
     #[test]

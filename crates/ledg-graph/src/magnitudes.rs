@@ -22,7 +22,7 @@ pub struct Magnitudes {
 
 /// Activation elements that a framework moves for a node: more than the operator's own where it casts, copies or makes passes of its
 /// own, fewer where a compiler fuses loops. Elements are of the platform's width; `_mixed` is what mixed precision adds, in
-/// elements of its narrow type.
+/// elements of its narrow type. Also the FLOP of a product or convolution that its kernels leave to a GPU's vector units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Traffic {
     /// Operators one by one; images given as channels first, as channels last.
@@ -41,6 +41,14 @@ pub struct Traffic {
     pub compiled_mixed: f64,
     /// The same: what half precision adds, mixed or not.
     pub compiled_half: f64,
+    /// What attention by no kernel adds where it is computed in single precision: operators one by one, loops fused.
+    pub wide_attention: [f64; 2],
+    /// FLOP of such attention.
+    pub attention_flops: f64,
+    /// FLOP of vector units for a convolution, those that its kernel spends on addressing counted; by layout as above.
+    pub vector_flops: [f64; 2],
+    /// The same: loops fused.
+    pub compiled_vector_flops: f64,
 }
 
 /// How a framework runs a graph, as far as it decides what moves.
@@ -59,13 +67,19 @@ pub enum Execution {
         mixed: bool,
         /// Attention is a kernel of its own.
         fused_attention: bool,
+        /// Attention that no kernel takes is computed in single precision.
+        wide_attention: bool,
     },
     /// Loops fused.
     Compiled {
+        /// For a GPU, whose convolutions are those of its vendor's library.
+        gpu: bool,
         /// Under mixed precision.
         mixed: bool,
         /// In half precision, mixed or not.
         half: bool,
+        /// Attention that no kernel takes is computed in single precision.
+        wide_attention: bool,
     },
 }
 
@@ -90,14 +104,48 @@ impl Traffic {
             compiled: f(self.compiled, other.compiled),
             compiled_mixed: f(self.compiled_mixed, other.compiled_mixed),
             compiled_half: f(self.compiled_half, other.compiled_half),
+            wide_attention: pair(self.wide_attention, other.wide_attention),
+            attention_flops: f(self.attention_flops, other.attention_flops),
+            vector_flops: pair(self.vector_flops, other.vector_flops),
+            compiled_vector_flops: f(self.compiled_vector_flops, other.compiled_vector_flops),
         }
     }
 
     /// All its numbers.
-    pub fn numbers(&self) -> [f64; 11] {
-        let Traffic { eager: e, eager_mixed: m, idle, scores, scores_mixed, compiled, compiled_mixed, compiled_half } =
-            *self;
-        [e[0], e[1], m[0], m[1], idle[0], idle[1], scores, scores_mixed, compiled, compiled_mixed, compiled_half]
+    pub fn numbers(&self) -> [f64; 17] {
+        let Traffic {
+            eager: e,
+            eager_mixed: m,
+            idle,
+            scores,
+            scores_mixed,
+            compiled,
+            compiled_mixed,
+            compiled_half,
+            wide_attention: w,
+            attention_flops,
+            vector_flops: v,
+            compiled_vector_flops,
+        } = *self;
+        [
+            e[0],
+            e[1],
+            m[0],
+            m[1],
+            idle[0],
+            idle[1],
+            scores,
+            scores_mixed,
+            compiled,
+            compiled_mixed,
+            compiled_half,
+            w[0],
+            w[1],
+            attention_flops,
+            v[0],
+            v[1],
+            compiled_vector_flops,
+        ]
     }
 }
 
@@ -124,18 +172,35 @@ impl Magnitudes {
         let also = |condition: bool, elements: f64| if condition { elements } else { 0.0 };
         match execution {
             Execution::AsStated => self.moved_elems(),
-            Execution::Eager { gpu, channels_last, mixed, fused_attention } => {
+            Execution::Eager { gpu, channels_last, mixed, fused_attention, wide_attention } => {
                 let layout = usize::from(channels_last);
                 let scores = if mixed { t.scores_mixed } else { t.scores };
                 t.eager[layout]
                     + also(mixed, t.eager_mixed[layout])
                     + also(gpu, t.idle[layout])
                     + also(!fused_attention, scores)
+                    + also(wide_attention, t.wide_attention[0])
                     + self.weight_elems
             }
-            Execution::Compiled { mixed, half } => {
-                t.compiled + also(mixed, t.compiled_mixed) + also(half, t.compiled_half) + self.weight_elems
+            Execution::Compiled { gpu: _, mixed, half, wide_attention } => {
+                t.compiled
+                    + also(mixed, t.compiled_mixed)
+                    + also(half, t.compiled_half)
+                    + also(wide_attention, t.wide_attention[1])
+                    + self.weight_elems
             }
+        }
+    }
+
+    /// FLOP of vector units that run a product or convolution instead of matrix units, as a framework runs the node; 0 if none do.
+    pub fn vector_flops_in(&self, execution: Execution) -> f64 {
+        let t = &self.traffic;
+        match execution {
+            Execution::Eager { gpu: true, channels_last, wide_attention, .. } => {
+                t.vector_flops[usize::from(channels_last)] + if wide_attention { t.attention_flops } else { 0.0 }
+            }
+            Execution::Compiled { gpu: true, .. } => t.compiled_vector_flops,
+            _ => 0.0,
         }
     }
 }

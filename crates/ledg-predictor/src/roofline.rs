@@ -39,9 +39,14 @@ const ISSUE_FLOPS_PER_ELEMENT: f64 = 8.0;
 pub(crate) fn terms_s(per_sample: &Magnitudes, contraction: bool, rates: &PlatformRates, batch: f64) -> [f64; N_TERMS] {
     let m = per_sample.scaled_batch(batch);
     let moved = m.moved_in(rates.execution);
-    let peak = if contraction { rates.matmul_flops } else { rates.vector_flops };
+    let vector = m.vector_flops_in(rates.execution);
+    let compute = match contraction {
+        true if vector > 0.0 => vector / rates.vector_flops,
+        true => m.flops / rates.matmul_flops,
+        false => m.flops / rates.vector_flops,
+    };
     [
-        m.flops / peak,
+        compute,
         moved * ISSUE_FLOPS_PER_ELEMENT / rates.vector_flops,
         moved * rates.bytes_per_element / rates.bandwidth_bytes_s,
         rates.launch_s,
@@ -177,7 +182,13 @@ impl NodeLogs {
         let ln_batch = batch.ln();
         let moved = per_sample.scaled_batch(batch).moved_in(rates.execution);
         let ln_moved = moved.ln();
-        let compute = self.flops + ln_batch - if contraction { logs.matmul } else { logs.vector };
+        let vector = per_sample.vector_flops_in(rates.execution);
+        let compute = ln_batch
+            + match contraction {
+                true if vector > 0.0 => vector.ln() - logs.vector,
+                true => self.flops - logs.matmul,
+                false => self.flops - logs.vector,
+            };
         let issue = ln_moved + ISSUE_FLOPS_PER_ELEMENT.ln() - logs.vector;
         let memory = ln_moved + logs.element - logs.bandwidth;
         let cached = |ln_bytes: f64| logs.cache.map_or(0.0, |cache| scaled(ln_bytes - cache));

@@ -191,7 +191,13 @@ fn interpolation_of_a_small_image_leaves_most_threads_idle() {
     assert_eq!(small.idle, [moved * (100_000.0 / 196.0 - 1.0), 0.0]);
     assert_eq!(resampled("nearest", 14).idle, [0.0; 2]);
     assert_eq!(resampled("linear", 512).idle, [0.0; 2], "threads enough");
-    let on = |gpu| Execution::Eager { gpu, channels_last: false, mixed: false, fused_attention: true };
+    let on = |gpu| Execution::Eager {
+        gpu,
+        channels_last: false,
+        mixed: false,
+        fused_attention: true,
+        wide_attention: false,
+    };
     let node = Magnitudes { traffic: small, ..Magnitudes::default() };
     assert_eq!((node.moved_in(on(true)), node.moved_in(on(false))), (moved * 100_000.0 / 196.0, moved));
 }
@@ -220,7 +226,13 @@ fn attention(shape: &[u64], size: u64, biased: bool) -> Magnitudes {
 fn attention_without_a_kernel_passes_over_its_scores() {
     let node = attention(&[1, 2, 4, 8], 8, false);
     let moved = |mixed, fused_attention| {
-        node.moved_in(Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention })
+        node.moved_in(Execution::Eager {
+            gpu: true,
+            channels_last: false,
+            mixed,
+            fused_attention,
+            wide_attention: false,
+        })
     };
     assert_eq!(moved(false, true), 4.0 * 64.0);
     assert_eq!(moved(false, false) - moved(false, true), 6.0 * 32.0);
@@ -252,14 +264,16 @@ fn without_shapes_everybody_moves_what_is_stated() {
     let y = net.ops("Relu", none(), &[out], &[None])[0];
     for node in describe(&net.finish(&[y])) {
         assert!(node.magnitudes.moved_elems() > 0.0);
-        for execution in [Execution::Compiled { mixed: true, half: true }, eager(true)] {
+        for execution in
+            [Execution::Compiled { gpu: true, mixed: true, half: true, wide_attention: false }, eager(true)]
+        {
             assert_eq!(node.magnitudes.moved_in(execution), node.magnitudes.moved_elems(), "{}", node.name);
         }
     }
 }
 
 fn eager(mixed: bool) -> Execution {
-    Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention: true }
+    Execution::Eager { gpu: true, channels_last: false, mixed, fused_attention: true, wide_attention: false }
 }
 
 #[test]

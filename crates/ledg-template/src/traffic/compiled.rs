@@ -1,10 +1,14 @@
-//! Loops fused: what reaches memory is what a library reads or writes, and what more than one loop reads.
+//! Loops fused: what reaches memory is what a library reads or writes, what more than one loop reads, and long concatenations. Loops that
+//! hand each other values otherwise are one kernel, which reads a value once.
 
 use ledg_graph::Traffic;
 
 use super::{Kind, Step, Steps, Width, attention};
 
 const NONE: u32 = u32::MAX;
+
+/// Operands up to which TorchInductor makes a concatenation part of the loop that reads it (`max_pointwise_cat_inputs`).
+const FUSED_CONCATENATION: usize = 8;
 
 /// Adds what each step moves in a compiled network.
 pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
@@ -13,6 +17,7 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
     let mut root: Vec<u32> = (0..n_values as u32).collect();
     let mut writer = vec![NONE; n_values];
     let (mut by_library, mut by_loops) = (vec![0_u32; n_values], vec![0_u32; n_values]);
+    let mut last_loop = vec![NONE; n_values];
     let mut wide: Vec<bool> = (0..n_values as u32).map(|v| steps.is_given(v)).collect();
     for (at, step) in steps.steps.iter().enumerate() {
         let first = step.inputs.first().map_or(NONE, |&v| root[v as usize]);
@@ -28,6 +33,9 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
             }
             let readers = if library { &mut by_library } else { &mut by_loops };
             readers[v as usize] += 1;
+            if !library {
+                last_loop[v as usize] = at as u32;
+            }
         }
         let widest = step.inputs.iter().any(|&v| wide[root[v as usize] as usize]) || (step.combines && step.weight);
         let result = match step.width {
@@ -44,14 +52,27 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
     let written = |v: u32| {
         let at = writer[v as usize];
         let (libraries, loops) = (by_library[v as usize], by_loops[v as usize]);
-        at == NONE || steps.steps[at as usize].kind.is_library() || libraries > 0 || loops != 1
+        if at == NONE || libraries > 0 || loops != 1 {
+            return true;
+        }
+        let step = steps.steps[at as usize];
+        step.kind.is_library() || (step.kind == Kind::Concat && step.inputs.len() > FUSED_CONCATENATION)
     };
     // A loop casts as it writes: what libraries alone read is narrow in memory.
     let doubles = |v: u32| {
         wide[v as usize] && (writer[v as usize] == NONE || by_loops[v as usize] > 0 || by_library[v as usize] == 0)
     };
+    // By step: the last of the loops that are one kernel with it.
+    let mut kernel: Vec<u32> = (0..steps.steps.len() as u32).collect();
+    for (at, step) in steps.steps.iter().enumerate().rev() {
+        let handed_on = step.outputs.iter().find(|&&out| root[out as usize] == out && !written(out));
+        if let Some(&out) = handed_on {
+            kernel[at] = kernel[last_loop[out as usize] as usize];
+        }
+    }
+    let mut read_by = std::collections::HashSet::new();
     let channels_last = is_channels_last(steps);
-    for (step, traffic) in steps.steps.iter().zip(traffic) {
+    for ((at, step), traffic) in steps.steps.iter().enumerate().zip(traffic) {
         if step.kind.renames() && !step.inputs.is_empty() {
             continue;
         }
@@ -60,11 +81,13 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
         for (i, &v) in step.inputs.iter().enumerate() {
             let own = root[v as usize];
             let twice = step.inputs[..i].iter().any(|&w| root[w as usize] == own);
-            if twice || !written(own) {
+            if twice || !written(own) || (!library && !read_by.insert((kernel[at], own))) {
                 continue;
             }
-            traffic.compiled += elements(v);
-            traffic.compiled_mixed += if doubles(own) && !library { elements(v) } else { 0.0 };
+            // A part of the data, or the data repeated.
+            let read = elements(v).min(elements(own));
+            traffic.compiled += read;
+            traffic.compiled_mixed += if doubles(own) && !library { read } else { 0.0 };
         }
         for &out in &step.outputs {
             if written(out) {
@@ -84,6 +107,9 @@ fn copies(steps: Steps<'_>, step: &Step, channels_last: bool, root: &[u32], traf
     let elements = |v: u32| steps.elements(v);
     match step.kind {
         Kind::Conv { weights, .. } => {
+            let written = step.outputs.iter().map(|&v| elements(v)).sum();
+            let last = channels_last && step.outputs.iter().all(|&v| steps.shape(v).len() == 4);
+            traffic.compiled_vector_flops += weights.vector_flops(written, last);
             let images: f64 = step.inputs.iter().chain(&step.outputs).map(|&v| elements(v)).sum();
             if channels_last && weights.copies_channels_last() {
                 traffic.compiled += 2.0 * images;

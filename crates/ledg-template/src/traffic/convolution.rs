@@ -9,8 +9,19 @@ pub(super) struct ConvWeights {
     group_width: u64,
     /// Positions of the window.
     window: u64,
+    /// The window has two axes of one length.
+    square: bool,
     groups: u64,
 }
+
+/// FLOP of vector units that a depthwise convolution costs for each of its own by PyTorch's kernel for any window (addresses and bounds of
+/// every position, one at a time). Between what 7 x 7 windows of ConvNeXt (8) and 9 x 9 of ConvMixer (45) take.
+const ANY_WINDOW: f64 = 16.0;
+/// The same by cuDNN in channels-last, for windows that it has no kernel of its own for: 74 in compiled networks, 74 channels-last
+/// one by one (docs/prior.md).
+const ANY_WINDOW_CHANNELS_LAST: f64 = 74.0;
+/// The largest window that cuDNN has a kernel of its own for in channels-last, 7 x 7.
+const LARGEST_CHANNELS_LAST: u64 = 49;
 
 /// By how much TorchInductor takes a convolution's time to change in channels-last, by kind (`GraphLowering.decide_layout_opt`).
 const GROUPED: f64 = 1.358;
@@ -23,11 +34,27 @@ impl ConvWeights {
     pub fn of(shape: &[u64], groups: i64) -> Self {
         let at = |axis: usize| shape.get(axis).copied().unwrap_or(1);
         ConvWeights {
+            square: shape.len() == 4 && at(2) == at(3),
             channels: at(0),
             group_width: at(1),
             window: shape.iter().skip(2).fold(1, |product: u64, &d| product.saturating_mul(d)),
             groups: groups.max(1).unsigned_abs(),
         }
+    }
+
+    /// FLOP of vector units for that many elements of the answer; 0 where matrix units take the convolution.
+    pub fn vector_flops(&self, written: f64, channels_last: bool) -> f64 {
+        if self.groups == 1 || self.group_width > 1 {
+            return 0.0;
+        }
+        let factor = match channels_last {
+            true if self.square && self.window <= LARGEST_CHANNELS_LAST => 1.0,
+            true => ANY_WINDOW_CHANNELS_LAST,
+            // Windows of 1 x 1, 3 x 3 and 5 x 5 have kernels.
+            false if self.square && matches!(self.window, 1 | 9 | 25) => 1.0,
+            false => ANY_WINDOW,
+        };
+        2.0 * written * self.window as f64 * factor
     }
 
     fn is_grouped(&self) -> bool {
@@ -88,6 +115,26 @@ mod tests {
         assert!(copies([96, 24, 3, 3], 4));
         assert!(!copies([96, 32, 3, 3], 3));
         assert!(!copies([57, 1, 3, 3], 57), "depthwise");
+    }
+
+    #[test]
+    fn depthwise_convolutions_run_on_vector_units_by_the_kernels_there_are() {
+        let factor = |shape: [u64; 4], groups, channels_last| {
+            let weights = ConvWeights::of(&shape, groups);
+            weights.vector_flops(10.0, channels_last) / (20.0 * (shape[2] * shape[3]) as f64)
+        };
+        assert_eq!(factor([64, 64, 3, 3], 1, true), 0.0);
+        assert_eq!(factor([64, 2, 3, 3], 32, true), 0.0, "groups of channels");
+        for channels_last in [false, true] {
+            assert_eq!(factor([64, 1, 5, 5], 64, channels_last), 1.0);
+        }
+        assert_eq!(factor([64, 1, 7, 7], 64, false), ANY_WINDOW);
+        assert_eq!(factor([64, 1, 7, 7], 64, true), 1.0);
+        assert_eq!(factor([64, 1, 9, 9], 64, true), ANY_WINDOW_CHANNELS_LAST);
+        assert_eq!(factor([64, 1, 1, 5], 64, true), ANY_WINDOW_CHANNELS_LAST);
+        assert_eq!(factor([64, 1, 1, 5], 64, false), ANY_WINDOW);
+        // Of one spatial axis, which has no channels-last.
+        assert_eq!(ConvWeights::of(&[64, 1, 3], 64).vector_flops(1.0, false), 6.0 * ANY_WINDOW);
     }
 
     #[test]

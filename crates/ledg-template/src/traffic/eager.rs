@@ -183,6 +183,9 @@ impl Run<'_> {
         };
         mixed.iter_mut().for_each(|m| *m += extra);
         if let Kind::Conv { bias, weights } = step.kind {
+            for (layout, flops) in traffic.vector_flops.iter_mut().enumerate() {
+                *flops += weights.vector_flops(written, self.answers_channels_last(first, &x, layout));
+            }
             plain.iter_mut().for_each(|p| *p += if bias { 2.0 * written } else { 0.0 });
             if weights.copies_channels_last() {
                 for (layout, plain) in plain.iter_mut().enumerate() {
@@ -204,6 +207,9 @@ impl Run<'_> {
     fn scores(&self, at: usize, traffic: &mut Traffic) {
         let step = self.steps.steps[at];
         let scores = attention::scores(self.steps, step);
+        if attention::has_no_kernel(self.steps, step) {
+            attention::widen(self.steps, step, traffic);
+        }
         if attention::is_spelled_out(self.steps, step) {
             let bias = if attention::is_biased(step) { 1.0 } else { 0.0 };
             let passes = attention::SCORE_PASSES + bias * attention::BIAS_PASSES;
