@@ -257,6 +257,94 @@ fn attention_that_no_kernel_takes_passes_over_its_scores_anywhere() {
 }
 
 #[test]
+fn attention_of_many_heads_to_one_has_no_kernel_and_is_wide() {
+    let mut net = Net::new();
+    let (q, k, v) = (net.input(&[1, 2, 4, 8]), net.input(&[1, 1, 8, 4]), net.input(&[1, 1, 4, 8]));
+    let scores = net.op("MatMul", none(), &[q, k], &[1, 2, 4, 4]);
+    let scale = net.scalar(0.25);
+    let scores = net.op("Mul", none(), &[scores, scale], &[1, 2, 4, 4]);
+    let shares = net.op("Softmax", ints("axis", &[-1]), &[scores], &[1, 2, 4, 4]);
+    let y = net.op("MatMul", none(), &[shares, v], &[1, 2, 4, 8]);
+    let graph = net.finish(&[y]);
+    let [node] = &describe(&graph)[..] else { panic!("one kernel") };
+    let node = node.magnitudes;
+    let (scores, operands, own) = (32.0, 64.0, 64.0 + 2.0 * 32.0 + 64.0);
+    assert_eq!((node.traffic.eager[0], node.traffic.compiled), (own + 6.0 * scores, own + 4.0 * scores));
+    // Keys and values count for every head.
+    assert_eq!(node.traffic.wide_attention, [5.5 * scores + 6.0 * 3.0 * operands, 4.0 * scores + 2.0 * 3.0 * operands]);
+    assert_eq!(node.traffic.attention_flops, 2.0 * scores * 16.0);
+    let eager = |gpu, wide_attention| {
+        let execution =
+            Execution::Eager { gpu, channels_last: false, mixed: false, fused_attention: true, wide_attention };
+        (node.moved_in(execution), node.vector_flops_in(execution))
+    };
+    let [wide, _] = node.traffic.wide_attention;
+    assert_eq!(eager(true, false), (own + 6.0 * scores, 0.0));
+    assert_eq!(eager(true, true), (own + 6.0 * scores + wide, node.traffic.attention_flops));
+    let compiled = |wide_attention| Execution::Compiled { gpu: true, mixed: false, half: true, wide_attention };
+    assert_eq!(node.vector_flops_in(compiled(true)), 0.0, "compiled, matrix units take it");
+    assert_eq!(node.moved_in(compiled(true)) - node.moved_in(compiled(false)), node.traffic.wide_attention[1]);
+    assert_eq!(attention(&[1, 2, 4, 8], 8, false).traffic.wide_attention, [0.0; 2], "as many heads have a kernel");
+}
+
+#[test]
+fn loops_that_hand_each_other_values_read_one_once() {
+    let mut net = Net::new();
+    let (x, w, factor) = (net.input(&[1, 3, 4, 4]), net.weight(&[8, 3, 1, 1]), net.weight(&[1, 8, 1, 1]));
+    let shape = [1, 8, 4, 4];
+    let conv = net.op("Conv", none(), &[x, w], &shape);
+    let scaled = net.op("Mul", none(), &[conv, factor], &shape);
+    let gate = net.op("Tanh", none(), &[scaled], &shape);
+    let y = net.op("Mul", none(), &[conv, gate], &shape);
+    let compiled: Vec<f64> = traffic(&net.finish(&[y])).iter().map(|t| t.compiled).collect();
+    assert_eq!(compiled, [48.0 + 128.0, 128.0, 0.0, 128.0], "the product of both reads neither again");
+}
+
+#[test]
+fn long_concatenations_are_written() {
+    let compiled = |operands: usize| {
+        let mut net = Net::new();
+        let parts: Vec<_> = (0..operands).map(|_| net.input(&[1, 2, 4])).collect();
+        let shape = [1, 2 * operands as u64, 4];
+        let all = net.op("Concat", ints("axis", &[1]), &parts, &shape);
+        let y = net.op("Relu", none(), &[all], &shape);
+        traffic(&net.finish(&[y])).iter().map(|t| t.compiled / (8 * operands) as f64).collect::<Vec<_>>()
+    };
+    assert_eq!(compiled(8), [1.0, 1.0]);
+    assert_eq!(compiled(9), [2.0, 2.0]);
+}
+
+#[test]
+fn depthwise_convolutions_leave_matrix_units_idle() {
+    let flops = |groups: u64, window: u64, execution| {
+        let mut net = Net::new();
+        let (x, w) = (net.input(&[1, 8, 16, 16]), net.weight(&[8, 8 / groups, window, window]));
+        let conv = net.op("Conv", int("group", groups as i64), &[x, w], &[1, 8, 16, 16]);
+        let graph = net.finish(&[conv]);
+        let node = describe(&graph)[0].magnitudes;
+        node.vector_flops_in(execution) / node.flops
+    };
+    let one_by_one = |gpu, channels_last| Execution::Eager {
+        gpu,
+        channels_last,
+        mixed: true,
+        fused_attention: true,
+        wide_attention: true,
+    };
+    let compiled = |gpu| Execution::Compiled { gpu, mixed: true, half: true, wide_attention: true };
+    for execution in [one_by_one(true, false), one_by_one(true, true), compiled(true)] {
+        assert_eq!(flops(1, 3, execution), 0.0);
+        assert_eq!(flops(8, 3, execution), 1.0);
+    }
+    assert_eq!(flops(8, 9, one_by_one(true, false)), 16.0);
+    assert_eq!(flops(8, 9, one_by_one(true, true)), 74.0);
+    assert_eq!(flops(8, 9, compiled(true)), 74.0, "laid out as channels-last");
+    for execution in [one_by_one(false, false), compiled(false), Execution::AsStated] {
+        assert_eq!(flops(8, 9, execution), 0.0, "no GPU's kernels");
+    }
+}
+
+#[test]
 fn without_shapes_everybody_moves_what_is_stated() {
     let mut net = Net::new();
     let x = net.input(&[1, 8]);
