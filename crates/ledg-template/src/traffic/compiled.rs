@@ -70,9 +70,12 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
             kernel[at] = kernel[last_loop[out as usize] as usize];
         }
     }
-    let mut read_by = std::collections::HashSet::new();
+    let mut order: Vec<u32> = (0..steps.steps.len() as u32).collect();
+    order.sort_by_key(|&at| kernel[at as usize]);
+    let mut read_by = vec![NONE; n_values];
     let channels_last = is_channels_last(steps);
-    for ((at, step), traffic) in steps.steps.iter().enumerate().zip(traffic) {
+    for at in order.into_iter().map(|at| at as usize) {
+        let (step, traffic) = (steps.steps[at], &mut traffic[at]);
         if step.kind.renames() && !step.inputs.is_empty() {
             continue;
         }
@@ -81,9 +84,10 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
         for (i, &v) in step.inputs.iter().enumerate() {
             let own = root[v as usize];
             let twice = step.inputs[..i].iter().any(|&w| root[w as usize] == own);
-            if twice || !written(own) || (!library && !read_by.insert((kernel[at], own))) {
+            if twice || !written(own) || (!library && read_by[own as usize] == kernel[at]) {
                 continue;
             }
+            read_by[own as usize] = kernel[at];
             // A part of the data, or the data repeated.
             let read = elements(v).min(elements(own));
             traffic.compiled += read;
