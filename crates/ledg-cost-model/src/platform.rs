@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(of("rtx4090:fp32/nchw/dynamo/pt2.9.1+cu128"), compiled(true, false, false, false));
         assert_eq!(of("rtx4090:amp/nchw/dynamo/pt2.4.0+cu124"), compiled(true, true, true, false));
         assert_eq!(of("rtxpro6000maxq:bf16/nchw/dynamo/pt2.9.1+cu130"), compiled(true, false, true, true));
-        assert_eq!(of("intel-core-i9-10940x:bf16/nchw/dynamo/pt2.9.1"), compiled(false, false, true, false));
+        assert_eq!(of("intel-core-i9-10940x:fp32/nchw/dynamo/pt2.9.1"), compiled(false, false, false, false));
         let wide = |name: &str| matches!(of(name), Execution::Eager { wide_attention: true, .. });
         assert!(!wide("rtx4090:amp/nchw/eager/pt2.4.0+cu124"));
         assert!(wide("rtx4090:amp/nchw/eager/pt2.5.0+cu124"));
