@@ -13,7 +13,11 @@
 //! - **Passes.** A bias of a convolution, or the batch normalisation folded into it, is a pass over the output.
 //! - **Interpolation.** Bilinear and bicubic resampling of channels-first images starts a thread an output position, which goes
 //!   through all samples and channels: a small image leaves most of a GPU idle.
-//! - **Loops.** A compiler fuses what is no library call; a value that only a fused loop reads never reaches memory.
+//! - **Vector units.** Depthwise convolutions leave a GPU's matrix units idle, and have fast kernels for some windows only.
+//! - **Attention.** Kernels take four axes and as many heads of keys as of queries; what has none passes over its scores, and in half
+//!   precision is computed in single precision since 2.5.
+//! - **Loops.** A compiler fuses what is no library call; a value that only a fused loop reads never reaches memory, and a loop reads a
+//!   value once. Long concatenations are written.
 //!
 //! [`TemplateSet::steps`] makes a [`Step`] of each operation, [`traffic`] follows them. **Invariant:** what a node moves depends on
 //! nothing but the steps and the values, so an edited graph's is that of its steps.
