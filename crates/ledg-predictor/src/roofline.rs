@@ -219,3 +219,59 @@ pub(crate) fn share(ln_time: f64, ln_total: f64) -> f32 {
 fn scaled(ln_ratio: f64) -> f64 {
     (ln_ratio.max(-20.723_265_836_946_41) / 4.0).clamp(-2.5, 2.5)
 }
+
+#[cfg(test)]
+mod tests {
+    use ledg_graph::{Execution, Traffic};
+
+    use super::*;
+
+    fn rates(execution: Execution) -> PlatformRates {
+        PlatformRates {
+            matmul_flops: 4e13,
+            vector_flops: 1e13,
+            bandwidth_bytes_s: 1e12,
+            cache_bytes: Some(4e7),
+            units: Some(80.0),
+            bytes_per_element: 2.0,
+            launch_s: 3e-6,
+            execution,
+        }
+    }
+
+    fn compiled(gpu: bool) -> Execution {
+        Execution::Compiled { gpu, mixed: true, half: true, wide_attention: true }
+    }
+
+    /// A depthwise convolution of two million operations whose kernel takes eight million of vector units.
+    fn depthwise() -> Magnitudes {
+        let traffic = Traffic { compiled_vector_flops: 8e6, ..Traffic::of_elements(2e5) };
+        Magnitudes { flops: 2e6, read_elems: 1e5, write_elems: 1e5, weight_elems: 900.0, params: 900.0, traffic }
+    }
+
+    #[test]
+    fn what_matrix_units_do_not_run_takes_vector_units() {
+        let compute = |contraction, execution| terms_s(&depthwise(), contraction, &rates(execution), 3.0)[0];
+        assert_eq!(compute(true, compiled(true)), 3.0 * 8e6 / 1e13);
+        assert_eq!(compute(true, compiled(false)), 3.0 * 2e6 / 4e13, "no GPU's kernels");
+        assert_eq!(compute(true, Execution::AsStated), 3.0 * 2e6 / 4e13);
+        assert_eq!(compute(false, compiled(true)), 3.0 * 2e6 / 1e13, "no product");
+    }
+
+    #[test]
+    fn logarithms_say_the_same_as_quotients() {
+        let node = depthwise();
+        for contraction in [false, true] {
+            for rates in [compiled(true), compiled(false), Execution::AsStated].map(rates) {
+                let terms = terms_s(&node, contraction, &rates, 3.0);
+                let mut expected = physical_numbers(&node, terms, &rates, 3.0, 1.0);
+                expected[SHARE] = 0.0;
+                let on = (&rates, &PlatformLogs::new(&rates));
+                let numbers = NodeLogs::new(&node).physical(&node, contraction, on, 3.0);
+                for ((name, a), b) in PHYSICAL_NAMES.iter().zip(numbers).zip(expected) {
+                    assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
+                }
+            }
+        }
+    }
+}
