@@ -50,7 +50,8 @@ pub(super) fn is_spelled_out(steps: Steps<'_>, step: &Step) -> bool {
     has_no_kernel(steps, step) || (is_biased(step) && step.inputs.len() > 2 && last(2) != last(0))
 }
 
-/// What attention without a kernel adds where it is computed in single precision, as PyTorch does since 2.5.
+/// What attention without a kernel adds where it is computed in single precision, as PyTorch does since 2.5; one by one and compiled, as
+/// both follow from the scores alone.
 pub(super) fn widen(steps: Steps<'_>, step: &Step, traffic: &mut Traffic) {
     let [queries, .., values] = step.inputs[..] else { return };
     let values = step.inputs.get(2).copied().unwrap_or(values);

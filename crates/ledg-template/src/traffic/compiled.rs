@@ -79,7 +79,7 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
         if step.kind.renames() && !step.inputs.is_empty() {
             continue;
         }
-        copies(steps, step, channels_last, &root, traffic);
+        libraries(steps, step, channels_last, &root, traffic);
         let library = step.kind.is_library();
         for (i, &v) in step.inputs.iter().enumerate() {
             let own = root[v as usize];
@@ -106,8 +106,8 @@ pub(super) fn run(steps: Steps<'_>, traffic: &mut [Traffic]) {
     }
 }
 
-/// What is copied for a library, and what attention adds that is spelled out.
-fn copies(steps: Steps<'_>, step: &Step, channels_last: bool, root: &[u32], traffic: &mut Traffic) {
+/// What is copied for a library, what of its work vector units do, and what attention adds that is spelled out.
+fn libraries(steps: Steps<'_>, step: &Step, channels_last: bool, root: &[u32], traffic: &mut Traffic) {
     let elements = |v: u32| steps.elements(v);
     match step.kind {
         Kind::Conv { weights, .. } => {
