@@ -70,6 +70,8 @@ pub enum Rates {
     /// The same, and starting an operator costs several times as much where a framework runs operators of a GPU one by one
     /// (eagerly), and on chips that a phone's or a board's cores drive.
     EagerLaunch,
+    /// The power limit's, and a GPU's memory at the share of its stated bandwidth that kernels keep busy.
+    Streaming,
 }
 
 /// What the physical prior takes an operator to move.
