@@ -75,3 +75,24 @@ fn every_item_is_documented() {
     }
     assert!(fields > 80, "{fields} fields");
 }
+
+#[test]
+fn what_came_after_the_first_version_says_since_when() {
+    let header = std::fs::read_to_string(root().join("include/ledg.h")).unwrap();
+    let first = std::fs::read_to_string(root().join("tests/abi/1.0/symbols.txt")).unwrap();
+    let lines: Vec<&str> = header.lines().collect();
+    let mut later = 0;
+    for (i, line) in lines.iter().enumerate() {
+        let is_function = line.contains(" ledg_") && line.contains('(') && !line.starts_with([' ', '/']);
+        let name =
+            line.split(['(', ' ', '*']).find(|word| word.starts_with("ledg_") && line.contains(&format!("{word}(")));
+        let Some(name) = name.filter(|name| is_function && !first.lines().any(|symbol| symbol == *name)) else {
+            continue;
+        };
+        let docs: Vec<&str> =
+            lines[..i].iter().rev().take_while(|l| l.trim_start().starts_with(['*', '/'])).copied().collect();
+        assert!(docs.iter().any(|l| l.contains("Since ABI 1.")), "{name}");
+        later += 1;
+    }
+    assert!(later >= 14, "{later}");
+}

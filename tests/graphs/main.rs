@@ -1,6 +1,7 @@
 //! What the cost model is told of well-known networks, as `ledg-cost explain` prints it.
 
 mod coverage;
+mod formats;
 mod masks;
 mod sentences;
 

@@ -173,9 +173,9 @@ growing!(ledg_op, n_attrs);
 pub struct ledg_builder_opts {
     /// `sizeof(ledg_builder_opts)`.
     pub struct_size: usize,
-    /// Most nodes; 0 means 50,000.
+    /// Most nodes, up to 16,777,216; 0 means 50,000.
     pub max_nodes: u64,
-    /// Most values; 0 means 400,000.
+    /// Most values, up to 16,777,216; 0 means 400,000.
     pub max_values: u64,
 }
 growing!(ledg_builder_opts, max_values);

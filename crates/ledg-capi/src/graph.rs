@@ -89,9 +89,9 @@ pub struct ledg_graph_opts {
     pub unknown: u32,
     /// Zero.
     pub reserved: u32,
-    /// Most nodes; 0 means 50,000.
+    /// Most nodes, up to 16,777,216; 0 means 50,000.
     pub max_nodes: u64,
-    /// Most values; 0 means 400,000.
+    /// Most values, up to 16,777,216; 0 means 400,000.
     pub max_values: u64,
     /// Most bytes of the file or text, weights included; 0 means 16 GiB for ONNX and 512 MiB for JSON.
     pub max_bytes: u64,

@@ -21,7 +21,7 @@ pub struct ledg_schedule_model {
 }
 
 /// Makes a model that has learned nothing: it refuses to score until `ledg_model_update` gave it something to learn from.
-/// `seed` decides its initial weights. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+/// `seed` decides its initial weights. The caller owns `*out`; free it with `ledg_schedule_model_free`. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_model_new(
     seed: u64,
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn ledg_schedule_model_new(
 }
 
 /// Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
-/// refused. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+/// refused. The caller owns `*out`; free it with `ledg_schedule_model_free`. Since ABI 1.1.
 ///
 /// Errors: `LEDG_E_IO`, `LEDG_E_MODEL`.
 #[unsafe(no_mangle)]
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn ledg_schedule_model_load(
     }
 }
 
-/// Saves a schedule model, what it learned by updates included. The file appears complete or not at all.
+/// Saves a schedule model, what it learned by updates included. The file appears complete or not at all. Since ABI 1.1.
 ///
 /// Errors: `LEDG_E_IO`.
 #[unsafe(no_mangle)]
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ledg_schedule_model_save(
 }
 
 /// Number of measured candidates that a model has learned from, in pretraining and by its update; 0 for one that refuses to score,
-/// and for NULL.
+/// and for NULL. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_model_records(model: *const ledg_schedule_model) -> u64 {
     guard::value(0, || {
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn ledg_schedule_model_records(model: *const ledg_schedule
     })
 }
 
-/// Frees a schedule model. NULL is fine.
+/// Frees a schedule model. NULL is fine. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_schedule_model_free(model: *mut ledg_schedule_model) {
     // SAFETY: NULL or a model that this library made and the caller frees once, by the contract of handles.
@@ -87,6 +87,7 @@ pub unsafe extern "C" fn ledg_schedule_model_free(model: *mut ledg_schedule_mode
 /// Scores `n` candidates of one task, at most 16,777,216; larger is better; scores of different tasks do not compare. `task` is JSON (see
 /// `plugins/tvm`), each of `traces` is a trace as TVM prints it. A candidate whose trace is none fails alone: its score is NaN and
 /// its status, in `status` unless that is NULL, says why. `scores` has room for `n` numbers. Nothing is written if the call fails.
+/// Since ABI 1.1.
 ///
 /// Errors: of the call `LEDG_E_MODEL` for a model that has learned nothing, `LEDG_E_PARSE` for a task; of a candidate
 /// `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known, `LEDG_E_LIMIT`.
@@ -128,7 +129,7 @@ pub unsafe extern "C" fn ledg_schedule_score(
 }
 
 /// Gives a candidate as a graph, as JSON: its nodes with sentences and numbers, and its edges. The caller owns `*out`; free it
-/// with `ledg_string_free`.
+/// with `ledg_string_free`. Since ABI 1.1.
 ///
 /// Errors: `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known.
 #[unsafe(no_mangle)]

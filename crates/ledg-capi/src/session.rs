@@ -16,17 +16,17 @@ use crate::predict::{MAX_ROWS, ledg_columns, ledg_predict_opts, tell, unknown_op
 use crate::status::{Failure, LEDG_E_INVALID, Result, fail, ledg_status};
 use crate::text::ledg_str;
 
-/// Edit: sets the one attribute in `attrs` of the node `node`; the others stay.
+/// Edit: sets the one attribute in `attrs` of the node `node`; the others stay. Since ABI 1.1.
 pub const LEDG_EDIT_ATTRIBUTE: i32 = 1;
-/// Edit: gives the value `value` the shape `dims`. Shapes of other values do not follow: say all that change.
+/// Edit: gives the value `value` the shape `dims`. Shapes of other values do not follow: say all that change. Since ABI 1.1.
 pub const LEDG_EDIT_SHAPE: i32 = 2;
-/// Edit: replaces the operator (`domain`, `op`), `attrs` and `inputs` of the node `node`; its name and outputs stay.
+/// Edit: replaces the operator (`domain`, `op`), `attrs` and `inputs` of the node `node`; its name and outputs stay. Since ABI 1.1.
 pub const LEDG_EDIT_REPLACE: i32 = 3;
 /// Edit: adds the node `node` of the operator (`domain`, `op`) with `attrs` and `inputs`. Its one output is the new value
 /// `value` of the type `dtype` and the shape `dims`, which takes over the readers of the value `replaces`, and its place
-/// among the graph's outputs, if that is not empty.
+/// among the graph's outputs, if that is not empty. Since ABI 1.1.
 pub const LEDG_EDIT_INSERT: i32 = 4;
-/// Edit: removes the node `node`, which has one output; who read that reads the node's first input instead.
+/// Edit: removes the node `node`, which has one output; who read that reads the node's first input instead. Since ABI 1.1.
 pub const LEDG_EDIT_REMOVE: i32 = 5;
 
 /// Most edits of a candidate.
@@ -35,7 +35,7 @@ const MAX_EDITS: usize = 4096;
 const MAX_PLATFORMS: usize = 65_536;
 
 /// One change of a graph. Nodes and values are named as in the graph, or as earlier edits of the same candidate named what
-/// they added. Set `kind` and what it asks for, zero the rest. This struct never changes.
+/// they added. Set `kind` and what it asks for, zero the rest. This struct never changes. Since ABI 1.1.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -85,6 +85,7 @@ pub struct ledg_candidate {
 
 /// A graph on fixed platforms, with all that a model has worked out about it, so that a candidate costs what its edits can
 /// influence and no more. For one thread at a time; it does not need the model, graph and platforms that it was made from.
+/// Since ABI 1.1.
 #[allow(non_camel_case_types)]
 pub struct ledg_session {
     session: Session,
@@ -190,9 +191,9 @@ unsafe fn edits(edits: *const ledg_edit, n_edits: usize, what: &str) -> Result<V
     unsafe { list(edits, n_edits, MAX_EDITS, what)?.iter().map(|edit| edit.read()).collect() }
 }
 
-/// Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on platforms: `batch_sizes` holds one batch size for
-/// all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
-/// `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`.
+/// Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on `n_hw` platforms, 1 to 65,536: `batch_sizes` holds one
+/// batch size for all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
+/// `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`. Since ABI 1.1.
 ///
 /// Errors: `LEDG_E_MODEL` for a model without `LEDG_CAP_DELTA`; `LEDG_E_GRAPH`, `LEDG_E_TEMPLATE` and `LEDG_E_HARDWARE` as
 /// for a row of `ledg_predict`.
@@ -230,10 +231,10 @@ pub unsafe extern "C" fn ledg_session_new(
 }
 
 /// Predicts what candidates would cost; the session's graph stays as it is. Row `c * n_hw + h` of the columns is candidate `c`
-/// on platform `h` of the session, so `columns->len` is at least `n_candidates * n_hw`. `opts` may be NULL; its `threads`
-/// is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
+/// on platform `h` of the session, so `columns->len` is at least `n_candidates * n_hw`, which is at most 16,777,216. `opts` may be
+/// NULL; its `threads` is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
 /// column is touched; both as in `ledg_predict`. The answers are those of `ledg_predict` on the edited graph to within one
-/// part in a million.
+/// part in a million. Since ABI 1.1.
 ///
 /// Errors: of the call those of `ledg_predict`; of a row also `LEDG_E_EDIT`.
 #[unsafe(no_mangle)]
@@ -288,7 +289,7 @@ pub unsafe extern "C" fn ledg_session_predict(
     }
 }
 
-/// Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was.
+/// Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was. Since ABI 1.1.
 ///
 /// Errors: `LEDG_E_EDIT` for an edit that names what is not there, `LEDG_E_GRAPH` for one that breaks a rule of graphs.
 #[unsafe(no_mangle)]
@@ -308,7 +309,7 @@ pub unsafe extern "C" fn ledg_session_apply(
     }
 }
 
-/// Gives the session's graph as it stands. The caller owns `*out`; free it with `ledg_graph_free`.
+/// Gives the session's graph as it stands. The caller owns `*out`; free it with `ledg_graph_free`. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_session_graph(
     session: *const ledg_session,
@@ -324,7 +325,7 @@ pub unsafe extern "C" fn ledg_session_graph(
     }
 }
 
-/// Frees a session. NULL is fine.
+/// Frees a session. NULL is fine. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_session_free(session: *mut ledg_session) {
     // SAFETY: NULL or a session that this library made and the caller frees once, by the contract of handles.

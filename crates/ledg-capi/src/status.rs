@@ -61,7 +61,7 @@ pub const LEDG_E_INTERNAL: i32 = -18;
 /// but should not be used.
 pub const LEDG_E_PANIC: i32 = -19;
 
-/// An edit that names what is not there, or cannot be made.
+/// An edit that names what is not there, or cannot be made. Since ABI 1.1.
 pub const LEDG_E_EDIT: i32 = -20;
 
 /// Every code with its name.

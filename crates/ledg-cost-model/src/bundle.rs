@@ -20,6 +20,10 @@ use crate::weights;
 /// Version of the bundle format.
 pub const BUNDLE_VERSION: u32 = 1;
 
+/// Version of the physical prior: the rules by which rates come from data sheets, and operators' traffic from frameworks. A rule that
+/// changes what is told raises it, as weights correct the prior that they were trained with.
+pub const PRIOR_VERSION: u32 = 0;
+
 /// Metadata key of the header.
 const HEADER_KEY: &str = "ledg";
 
@@ -41,6 +45,9 @@ pub struct BundleHeader {
     pub template_fingerprint: String,
     /// Version of the numeric features of a node.
     pub feature_schema: u32,
+    /// Version of the physical prior that the weights correct: [`PRIOR_VERSION`].
+    #[serde(default)]
+    pub prior: u32,
     /// Hash of the encoder the model was trained with.
     pub encoder_fingerprint: String,
     /// Scores that intervals come from.
@@ -142,6 +149,7 @@ impl BundleHeader {
             ("format version", self.version.to_string(), BUNDLE_VERSION.to_string()),
             ("unit", self.unit.clone(), "s".to_owned()),
             ("feature schema", self.feature_schema.to_string(), FEATURE_SCHEMA.to_string()),
+            ("physical prior", self.prior.to_string(), PRIOR_VERSION.to_string()),
             ("template fingerprint", self.template_fingerprint.clone(), templates.fingerprint().to_string()),
             ("encoder fingerprint", self.encoder_fingerprint.clone(), encoder.fingerprint()),
         ];

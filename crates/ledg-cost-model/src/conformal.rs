@@ -5,6 +5,7 @@
 //! is wider where the members of the ensemble disagree. Scores are kept by kind of chip. Devices that were never measured
 //! have scores of their own, from devices held out of training with all their records, by kind too. There each device counts
 //! the same, however many records it has: a device's errors resemble each other, and it is another device that is asked about.
+//! So it is devices that are exchangeable, and of m of them the quantile is that of a share (1-α)(m+1)/m.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ const POOLED: &str = "any";
 const UNMEASURED: &str = "unmeasured";
 /// With fewer held-out records of a kind than this, all kinds together stand in.
 const MIN_SCORES: usize = 100;
-/// With fewer held-out devices of a kind than this, all kinds together stand in: the widths would be those of one device.
+/// With fewer held-out devices of a kind than this, all kinds together stand in: the widths would be those of one device. They do so
+/// too for a coverage that the kind's devices are too few for.
 const MIN_DEVICES: usize = 5;
 
 /// A prediction on a device that was held out of training.
@@ -45,6 +47,9 @@ pub struct OnUnmeasured<'a> {
 pub struct Conformal {
     /// Number of calibration records.
     pub n: usize,
+    /// Number of devices that they are of, each of which counts the same; `None` where records do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<usize>,
     /// Scores at evenly spaced ranks, ascending: a compressed empirical distribution.
     pub scores: Vec<f32>,
 }
@@ -72,7 +77,7 @@ impl Conformal {
         let n = scores.len();
         let keep = n.min(Self::RANKS);
         let rank = |k: usize| if keep < 2 { 0 } else { (k * (n - 1)).div_ceil(keep - 1) };
-        Conformal { n, scores: (0..keep).map(|k| scores[rank(k)] as f32).collect() }
+        Conformal { n, devices: None, scores: (0..keep).map(|k| scores[rank(k)] as f32).collect() }
     }
 
     /// From unsorted scores by device, each of which counts the same.
@@ -92,10 +97,10 @@ impl Conformal {
                 scores.push(score as f32);
             }
         }
-        Conformal { n, scores }
+        Conformal { n, devices: Some(devices.len()), scores }
     }
 
-    /// The score that a share `coverage` of fresh records stays below.
+    /// The score that a share `coverage` of fresh records, or of a fresh device's, stays below.
     ///
     /// # Errors
     /// When `coverage` is no share, or the calibration set is too small for it.
@@ -104,13 +109,31 @@ impl Conformal {
         if !(coverage > 0.0 && coverage < 1.0) {
             return Err(bad("it must lie strictly between 0 and 1"));
         }
-        let rank = ((self.n as f64 + 1.0) * coverage).ceil();
-        if rank > self.n as f64 {
-            return Err(bad("the model was calibrated on too few records for it"));
-        }
         // Rounding up to a kept rank errs on the wide side.
-        let position = (rank - 1.0) / (self.n as f64 - 1.0).max(1.0) * (self.scores.len() as f64 - 1.0);
-        Ok(f64::from(self.scores[position.ceil() as usize]))
+        let last = self.scores.len() as f64 - 1.0;
+        let position = match self.devices {
+            Some(devices) => {
+                let share = coverage * (1.0 + 1.0 / devices as f64);
+                if share > 1.0 {
+                    return Err(bad("too few devices were held out of the model's training for it"));
+                }
+                share * last
+            }
+            None => {
+                let rank = ((self.n as f64 + 1.0) * coverage).ceil();
+                if rank > self.n as f64 {
+                    return Err(bad("the model was calibrated on too few records for it"));
+                }
+                (rank - 1.0) / (self.n as f64 - 1.0).max(1.0) * last
+            }
+        };
+        let score = self.scores.get((position - 1e-9).ceil().max(0.0) as usize);
+        score.map(|&score| f64::from(score)).ok_or(bad("the model was not calibrated"))
+    }
+
+    /// Whether there are records and devices enough for a coverage.
+    fn bears(&self, coverage: f64) -> bool {
+        self.n >= MIN_SCORES && self.quantile(coverage).is_ok()
     }
 }
 
@@ -149,8 +172,7 @@ impl ConformalTable {
     pub fn half_width(&self, kind: &str, measured: bool, coverage: f64, spread: f64) -> Result<f64> {
         let own = if measured { kind.to_owned() } else { format!("{UNMEASURED}:{kind}") };
         let stand_in = if measured { POOLED } else { UNMEASURED };
-        let enough = |c: &&Conformal| c.n >= MIN_SCORES;
-        let group = self.groups.get(&own).filter(enough);
+        let group = self.groups.get(&own).filter(|c| c.bears(coverage));
         let group = group.or_else(|| self.groups.get(stand_in)).or_else(|| self.groups.get(POOLED));
         let group = group.ok_or(CostModelError::Interval { coverage, why: "the model was not calibrated" })?;
         Ok(group.quantile(coverage)? * scale(spread))
@@ -199,7 +221,9 @@ mod tests {
         });
         let table = ConformalTable::default().with_unmeasured(records);
         let half = |coverage| table.half_width("gpu", false, coverage, 0.95).unwrap();
-        assert_eq!([half(0.5), half(0.85), half(0.95)], [1.0, 1.0, 7.0]);
+        // Ten devices bear 10/11 at most: a share of 0.55, 0.88 and 0.99 of them.
+        assert_eq!([half(0.5), half(0.8), half(0.9)], [1.0, 1.0, 7.0]);
+        assert!(table.half_width("gpu", false, 0.92, 0.95).is_err());
     }
 
     #[test]
@@ -219,7 +243,8 @@ mod tests {
                 spread: 0.0,
             })
         };
-        let (gpus, cpus) = (["a", "b", "c", "d", "e"], ["f", "g", "h", "i", "j"]);
+        let names = |kind: &str| (0..10).map(|i| format!("{kind}{i}")).collect::<Vec<_>>();
+        let (gpus, cpus) = (names("gpu"), names("cpu"));
         let records =
             gpus.iter().flat_map(|d| on("gpu", d, 40, 4.0)).chain(cpus.iter().flat_map(|d| on("cpu", d, 40, 20.0)));
         let wider = table.with_unmeasured(records.chain(on("npu", "k", 1000, 90.0)));
@@ -227,8 +252,12 @@ mod tests {
         assert!(half(&wider, "cpu", false, 0.0) > 3.0 * half(&wider, "gpu", false, 0.0));
         // One device of a kind says nothing of another, however many its records: all kinds stand in.
         assert_eq!(half(&wider, "npu", false, 0.0), half(&wider, "phone", false, 0.0));
-        assert!(half(&wider, "npu", false, 0.0) < 20.0, "eleven devices, of which it is one");
-        let again = wider.clone().with_unmeasured(on("npu", "k", 1000, 1.0));
+        assert!(half(&wider, "npu", false, 0.0) < 20.0, "twenty-one devices, of which it is one");
+        // Ten devices of a kind bear 10/11 at most, all of them more.
+        let asked = |coverage| wider.half_width("gpu", false, coverage, 0.0);
+        assert!(asked(0.93).unwrap() > 2.0 * asked(0.9).unwrap());
+        assert!(asked(0.96).unwrap_err().to_string().contains("too few devices"));
+        let again = wider.clone().with_unmeasured(gpus.iter().flat_map(|d| on("gpu", d, 40, 1.0)));
         assert!(half(&again, "gpu", false, 0.0) <= 1.0, "nothing of the earlier devices is left");
         assert_eq!(half(&again, "gpu", true, 0.0), half(&wider, "gpu", true, 0.0));
         assert!(ConformalTable::default().half_width("gpu", true, 0.9, 0.0).is_err());

@@ -36,7 +36,7 @@ mod session;
 pub mod text;
 mod weights;
 
-pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, Provenance};
+pub use bundle::{BUNDLE_VERSION, Bundle, BundleHeader, Member, PRIOR_VERSION, Provenance};
 pub use calibrate::{
     Calibration, CalibrationReport, Comparison, Correction, Errors, Fit, LnSizes, PlatformReport, PlatformScale,
     Relative, calibrated_level,

@@ -128,8 +128,11 @@ impl RawPlatform {
                     Movement::Framework => execution(platform),
                 },
                 ..match rates {
-                    Rates::BaseClock => base_clock_rates(platform, &n, bandwidth, FED_MATMUL_PER_VECTOR),
-                    Rates::NarrowFeed => base_clock_rates(platform, &n, bandwidth, NARROWLY_FED_MATMUL_PER_VECTOR),
+                    Rates::BaseClock => base_clock_rates(platform, &n, bandwidth, FED_MATMUL_PER_VECTOR, STREAMING_SHARE),
+                    Rates::NarrowFeed => {
+                        let (fed, least) = (NARROWLY_FED_MATMUL_PER_VECTOR, NARROWLY_FED_STREAMING_SHARE);
+                        base_clock_rates(platform, &n, bandwidth, fed, least)
+                    }
                     Rates::PowerLimit => power_limit_rates(platform, &n, bandwidth),
                     Rates::EagerLaunch => eager_launch_rates(platform, &n, bandwidth),
                     Rates::Streaming => power_limit_rates(platform, &n, bandwidth * streamed_share(&platform.device)),
@@ -178,14 +181,14 @@ fn execution(platform: &Platform) -> Execution {
     }
 }
 
-/// [`Rates::BaseClock`], or with other `fed` [`Rates::NarrowFeed`].
-fn base_clock_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64, fed: f64) -> PlatformRates {
+/// [`Rates::BaseClock`], or with other `fed` and least share of the bandwidth [`Rates::NarrowFeed`].
+fn base_clock_rates(platform: &Platform, n: &PlatformNumbers, bandwidth: f64, fed: f64, least: f64) -> PlatformRates {
     let sustained = sustained_share(&platform.device);
     let (matmul, vector) = peaks(platform.device.kind, n, fed);
     PlatformRates {
         matmul_flops: matmul * sustained,
         vector_flops: vector * sustained,
-        bandwidth_bytes_s: bandwidth * sustained.max(STREAMING_SHARE),
+        bandwidth_bytes_s: bandwidth * sustained.max(least),
         cache_bytes: n.cache_bytes,
         units: n.units,
         bytes_per_element: n.bytes_per_element,
@@ -271,6 +274,9 @@ fn launch_age(year: f64) -> f64 {
 /// Share of the stated bandwidth that streaming kernels reach at least: NeuSight's large elementwise kernels reach 0.72 to
 /// 0.90 of it on six GPUs, whatever their clocks.
 const STREAMING_SHARE: f64 = 0.7;
+
+/// The same by [`Rates::NarrowFeed`], as the least of these GPUs reaches it.
+const NARROWLY_FED_STREAMING_SHARE: f64 = 0.72;
 
 /// Share of its stated bandwidth that a GPU's kernels keep busy, for [`Rates::Streaming`]: as much as its cores sustain of their boost
 /// clock, but never less than NeuSight's large elementwise kernels reach on T4 and P4.
@@ -428,15 +434,18 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_feed_slows_matrix_units_and_nothing_else() {
-        let seen = |rates| {
-            let platform = HardwareRegistry::builtin().resolve("rtx4090:amp/nchw/eager/pt2.4.0").unwrap();
+    fn a_narrow_feed_slows_matrix_units_and_keeps_more_memory_busy() {
+        let of = |name: &str, rates| {
+            let platform = HardwareRegistry::builtin().resolve(name).unwrap();
             RawPlatform::seen_with(&platform, rates, Settings::default(), Movement::Stated).unwrap().rates
         };
+        let seen = |rates| of("rtx4090:amp/nchw/eager/pt2.4.0", rates);
         let (wide, narrow) = (seen(Rates::BaseClock), seen(Rates::NarrowFeed));
         // Matrix units of twice the vector rate, in series with twice or eight times of it.
         assert!((narrow.matmul_flops / wide.matmul_flops - (0.5 + 1.0 / 8.0)).abs() < 1e-3, "{narrow:?} {wide:?}");
         assert_eq!(PlatformRates { matmul_flops: wide.matmul_flops, ..narrow }, wide);
+        let (wide, narrow) = (of("t4:fp32", Rates::BaseClock), of("t4:fp32", Rates::NarrowFeed));
+        assert!((narrow.bandwidth_bytes_s / wide.bandwidth_bytes_s - 0.72 / 0.7).abs() < 1e-9, "far below its boost clock");
     }
 
     fn by_power(name: &str) -> RawPlatform {
@@ -475,7 +484,8 @@ mod tests {
         ];
         for (name, share) in shares {
             let platform = HardwareRegistry::builtin().resolve(name).unwrap();
-            let seen = |rates| RawPlatform::seen_with(&platform, rates, Settings::default(), Movement::Stated).unwrap().rates;
+            let seen =
+                |rates| RawPlatform::seen_with(&platform, rates, Settings::default(), Movement::Stated).unwrap().rates;
             let (stated, streamed) = (seen(Rates::PowerLimit), seen(Rates::Streaming));
             let ratio = streamed.bandwidth_bytes_s / stated.bandwidth_bytes_s;
             assert!((ratio - share).abs() < 1e-9, "{name}: {ratio}");

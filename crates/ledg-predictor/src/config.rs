@@ -62,7 +62,7 @@ pub enum Rates {
     /// A GPU's peaks at its base clock.
     #[default]
     BaseClock,
-    /// The same, with less that feeds a GPU's matrix units.
+    /// The same, with less that feeds a GPU's matrix units and a little more of its bandwidth kept busy.
     NarrowFeed,
     /// A GPU's matrix products as fast as its power feeds them, everything else at the stated peak; starting an operator
     /// costs less the newer the GPU is.

@@ -9,7 +9,7 @@ use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::template::{FEATURE_SCHEMA, TemplateSet};
 use ledg_cost_model::{
-    BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Describer, Member, Provenance, RawPlatform,
+    BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, Describer, Member, PRIOR_VERSION, Provenance, RawPlatform,
 };
 
 use crate::config::{DataConfig, Experiment};
@@ -18,6 +18,7 @@ use crate::evaluate::{EnsemblePrediction, ensemble, on_unmeasured, scores};
 use crate::files;
 use crate::metrics::{Metrics, mean_std};
 use crate::run::{self, RunResult};
+use crate::split::split;
 
 /// What the encoder may be used under.
 const ENCODER_LICENCE: &str = "encoder: all-MiniLM-L6-v2 (Apache-2.0)";
@@ -36,9 +37,9 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
     }
     let (mut bundle, results) = of_runs(experiment, runs)?;
     let [families, devices] = held_out;
-    let unseen_families = ensemble(&run::load_results(runs, families)?);
-    let unseen_devices = ensemble(&run::load_results(runs, devices)?);
-    let (families_data, devices_data) = (run::load_data(families)?, run::load_data(devices)?);
+    let (families_results, families_data) = run::load_results_and_data(runs, families)?;
+    let (devices_results, devices_data) = run::load_results_and_data(runs, devices)?;
+    let (unseen_families, unseen_devices) = (ensemble(&families_results), ensemble(&devices_results));
     let conformal =
         scores(&families_data, &unseen_families).with_unmeasured(on_unmeasured(&devices_data, &unseen_devices));
     let (by_family, by_devices) = (metrics(&unseen_families)?, metrics(&unseen_devices)?);
@@ -64,7 +65,7 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
 
 /// The bundle of the finished runs of an experiment, one member a seed, without intervals; the runs.
 pub fn of_runs(experiment: &Experiment, runs: &Path) -> Result<(Bundle, Vec<RunResult>)> {
-    let results = run::load_results(runs, experiment)?;
+    let (results, data) = run::load_results_and_data(runs, experiment)?;
     ensure!(
         results.iter().all(|r| r.fold == 0),
         "`{}` has several folds; a bundle's members differ in seed only",
@@ -76,9 +77,13 @@ pub fn of_runs(experiment: &Experiment, runs: &Path) -> Result<(Bundle, Vec<RunR
         experiment.name
     );
     let members = results.iter().map(|r| member(runs, experiment, r)).collect::<Result<Vec<_>>>()?;
-    let data = run::load_data(experiment)?;
     let sentences = SentenceTable::build(&Encoder::pretrained()?, &known_sentences(&data)?)?;
-    let platforms = data.platforms.iter().map(|p| p.platform.name.clone()).collect();
+    // What a split or a limit kept from training was not measured, as far as the model knows.
+    let (training, _) = split(&data, &experiment.split, 0)?;
+    let training = run::limited(training, &data, &experiment.train, experiment.seeds[0])?;
+    let seen = training.train.iter().chain(&training.validation);
+    let seen: BTreeSet<usize> = seen.map(|&r| data.records[r].platform).collect();
+    let platforms = seen.into_iter().map(|p| data.platforms[p].platform.name.clone()).collect();
     let header = header(experiment, &results, &data, platforms)?;
     Ok((Bundle { header, members, sentences }, results))
 }
@@ -90,14 +95,13 @@ pub fn set_unmeasured_intervals(bundle: &Path, devices: &Experiment, runs: &Path
     let origin = bundle.display().to_string();
     let mut bundle = Bundle::from_bytes(&bytes, &origin, &TemplateSet::builtin()?, &Encoder::pretrained()?)?;
     ensure_members(&origin, bundle.members.len(), devices)?;
-    let results = run::load_results(runs, devices)?;
+    let (results, data) = run::load_results_and_data(runs, devices)?;
     ensure!(
         results.iter().all(|r| r.predictor == bundle.header.predictor),
         "`{}` has models of another architecture than {origin}",
         devices.name
     );
     let predictions = ensemble(&results);
-    let data = run::load_data(devices)?;
     let header = &mut bundle.header;
     header.conformal = std::mem::take(&mut header.conformal).with_unmeasured(on_unmeasured(&data, &predictions));
     header.provenance.validation.extend(named(devices, metrics(&predictions)?));
@@ -142,6 +146,7 @@ pub fn header(
         normalization: first.normalization.clone(),
         template_fingerprint: TemplateSet::builtin()?.fingerprint().to_string(),
         feature_schema: FEATURE_SCHEMA,
+        prior: PRIOR_VERSION,
         encoder_fingerprint: Encoder::pretrained()?.fingerprint(),
         conformal: ConformalTable::default(),
         calibration: None,

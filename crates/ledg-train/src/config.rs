@@ -1,8 +1,9 @@
 //! An experiment as data: `configs/experiments/*.toml`. Unknown keys are errors.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ledg_cost_model::predictor::PredictorConfig;
 use ledg_cost_model::predictor::{Attention, HardwareInputs, Movement, Rates, Readout, Settings};
 use serde::{Deserialize, Serialize};
@@ -314,6 +315,16 @@ impl GraphKind {
     }
 }
 
+/// Fails without seeds, or where one is named twice: its run would count twice.
+pub(crate) fn check_seeds(seeds: &[u64]) -> Result<()> {
+    ensure!(!seeds.is_empty(), "`seeds` is empty");
+    let mut seen = BTreeSet::new();
+    match seeds.iter().find(|&&seed| !seen.insert(seed)) {
+        Some(seed) => bail!("`seeds` names {seed} twice"),
+        None => Ok(()),
+    }
+}
+
 impl Experiment {
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Self> {
@@ -326,7 +337,7 @@ impl Experiment {
 
     pub(crate) fn check(&self) -> Result<()> {
         let t = &self.train;
-        ensure!(!self.seeds.is_empty(), "`seeds` is empty");
+        check_seeds(&self.seeds)?;
         if let Some(n) = self.ensembles_of {
             let seeds = self.seeds.len();
             ensure!(n > 0 && seeds.is_multiple_of(n), "`ensembles_of`: {seeds} seeds are not ensembles of {n}");

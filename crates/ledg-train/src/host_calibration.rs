@@ -40,8 +40,38 @@ struct Score {
     by_family: BTreeMap<String, Vec<(f64, f64)>>,
 }
 
-/// The table, as Markdown; `draws` sets of records are drawn for every number and part.
-pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u64) -> Result<String> {
+/// What is asked for.
+pub struct Options<'a> {
+    /// A bundle to calibrate instead of the one compiled in.
+    pub bundle: Option<&'a Path>,
+    /// Numbers of records to calibrate with.
+    pub numbers: &'a [usize],
+    /// Sets of records that are drawn for every number and part.
+    pub draws: u64,
+    /// Where the table goes.
+    pub output: Option<&'a Path>,
+}
+
+impl Options<'_> {
+    /// The command that makes the table.
+    fn command(&self, folder: &Path) -> String {
+        let option =
+            |name: &str, path: Option<&Path>| path.map_or(String::new(), |p| format!(" --{name} {}", p.display()));
+        let numbers: Vec<String> = self.numbers.iter().map(usize::to_string).collect();
+        format!(
+            "ledg-train host-calibration {}{} --numbers {} --draws {}{}",
+            folder.display(),
+            option("bundle", self.bundle),
+            numbers.join(","),
+            self.draws,
+            option("output", self.output)
+        )
+    }
+}
+
+/// The table, as Markdown.
+pub fn report(folder: &Path, options: &Options) -> Result<String> {
+    let &Options { bundle, numbers, draws, .. } = options;
     let mut registry = HardwareRegistry::builtin();
     host::add_device(folder, &mut registry)?;
     let (records, _) = host::read(folder, &registry)?;
@@ -55,7 +85,7 @@ pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u6
     ensure!(dealt.len() >= PARTS, "{}: {} families are too few", folder.display(), dealt.len());
     dealt.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
     let platform = records.rows()[networks[0].row].hardware.to_string();
-    let mut text = header(folder, bundle, &model, &platform, networks.len(), dealt.len());
+    let mut text = header(&options.command(folder), &model, &platform, networks.len(), dealt.len());
     let mut table = TextTable::new(&[
         ">records",
         "with times of",
@@ -119,25 +149,15 @@ pub fn report(folder: &Path, bundle: Option<&Path>, numbers: &[usize], draws: u6
     Ok(text)
 }
 
-fn header(
-    folder: &Path,
-    bundle: Option<&Path>,
-    model: &CostModel,
-    platform: &str,
-    n: usize,
-    families: usize,
-) -> String {
-    let option = bundle.map_or(String::new(), |file| format!(" --bundle {}", file.display()));
+fn header(command: &str, model: &CostModel, platform: &str, n: usize, families: usize) -> String {
     let trained = &model.header().provenance;
     format!(
-        "# Calibration to a host\n\nMade by `ledg-train host-calibration {}{option} --output docs/results/host-calibration.md`.\n\
+        "# Calibration to a host\n\nMade by `{command}`.\n\
          {n} networks of {families} families were measured on `{platform}`. Families are dealt into {PARTS} parts; each is tested\n\
          on in turn, up to {TESTED} networks of it, with records drawn from the other families only. Figures are means over parts\n\
          and draws, the worst draw is the one with the largest MAPE. Spearman is the rank correlation of predicted and measured\n\
          times of the nodes within a network, the median over networks. The model was trained on {} records, {}.\n\n",
-        folder.display(),
-        trained.records,
-        trained.date,
+        trained.records, trained.date,
     )
 }
 
@@ -259,7 +279,11 @@ mod tests {
     fn a_table_of_a_made_up_host() {
         let dir = tempfile::tempdir().unwrap();
         let folder = host::tests::packed(dir.path());
-        let text = report(&folder, None, &[0, 2], 1).unwrap();
+        let options = |numbers| Options { bundle: None, numbers, draws: 1, output: Some(Path::new("page.md")) };
+        let text = report(&folder, &options(&[0, 2])).unwrap();
+        let made =
+            format!("`ledg-train host-calibration {} --numbers 0,2 --draws 1 --output page.md`", folder.display());
+        assert!(text.contains(&made), "{text}");
         assert!(text.contains("3 networks of 3 families were measured on `made-up:"), "{text}");
         let (table, families) = text.split_once("## By family").unwrap();
         let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("| ")).collect();
@@ -275,6 +299,6 @@ mod tests {
         let cell = |row: &str, column| -> f64 { row.split('|').nth(column).unwrap().trim().parse().unwrap() };
         let of_all = rows[1..].iter().map(|row| cell(row, 2)).sum::<f64>() / 3.0;
         assert!((of_all - mape(table.lines().filter(|l| l.starts_with("| ")).nth(1).unwrap())).abs() < 0.11, "{text}");
-        assert!(report(&folder, None, &[5], 1).unwrap_err().to_string().contains("too few"));
+        assert!(report(&folder, &options(&[5])).unwrap_err().to_string().contains("too few"));
     }
 }

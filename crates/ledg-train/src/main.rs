@@ -186,7 +186,7 @@ enum Command {
     },
     /// Print what a calibration to a host is worth: errors on networks of unseen families by number of records.
     ///
-    /// Example: ledg-train host-calibration crates/ledg-train/hosts/amd-epyc-zen3 --output docs/results/host-calibration.md
+    /// Example: ledg-train host-calibration crates/ledg-train/hosts/amd-epyc-zen5 --output docs/results/host-calibration.md
     HostCalibration {
         /// The folder of the host.
         host: PathBuf,
@@ -256,7 +256,13 @@ fn main() -> Result<()> {
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }
         Command::HostCalibration { host, bundle, numbers, draws, output } => {
-            let text = host_calibration::report(&host, bundle.as_deref(), &numbers, draws)?;
+            let options = host_calibration::Options {
+                bundle: bundle.as_deref(),
+                numbers: &numbers,
+                draws,
+                output: output.as_deref(),
+            };
+            let text = host_calibration::report(&host, &options)?;
             print!("{text}");
             output.map_or(Ok(()), |path| files::write(&path, text.as_bytes()))
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
 use ledg_cost_model::{Describer, RawPlatform};
@@ -113,6 +113,30 @@ pub fn load_results(runs: &Path, experiment: &Experiment) -> Result<Vec<RunResul
     experiment.runs().into_iter().map(|(seed, fold)| load_result(runs, experiment, seed, fold)).collect()
 }
 
+/// The results of all runs of an experiment, and the data that they were made on.
+///
+/// # Errors
+/// As [`load_results`], and when a run was made on other data than there is now: its records are indices.
+pub fn load_results_and_data(runs: &Path, experiment: &Experiment) -> Result<(Vec<RunResult>, Dataset)> {
+    let results = load_results(runs, experiment)?;
+    let data = load_data(experiment)?;
+    ensure_data(experiment, &results, &data)?;
+    Ok((results, data))
+}
+
+/// Fails where a run was made on other data.
+pub fn ensure_data(experiment: &Experiment, results: &[RunResult], data: &Dataset) -> Result<()> {
+    match results.iter().find(|r| r.data_hash != data.hash) {
+        Some(r) => bail!(
+            "{}: the run of seed {}, fold {} was made on other data; remove its folder to train it again",
+            experiment.name,
+            r.seed,
+            r.fold
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Trains all runs that are not finished, those of the variants after the experiment's own.
 pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
     ensure!(workers > 0, "`--workers` must be at least 1");
@@ -125,10 +149,10 @@ pub fn fit(experiment: &Experiment, workers: usize, runs: &Path) -> Result<()> {
 
 /// Trains all runs of one variant. `loaded` is the data of the last one, under its settings.
 fn fit_one(experiment: &Experiment, workers: usize, runs: &Path, loaded: &mut Option<(String, Dataset)>) -> Result<()> {
-    let mut open = Vec::new();
+    let (mut open, mut finished) = (Vec::new(), Vec::new());
     for (seed, fold) in experiment.runs() {
         if dir(runs, experiment, seed, fold).join("result.json").exists() {
-            load_result(runs, experiment, seed, fold)?;
+            finished.push(load_result(runs, experiment, seed, fold)?);
         } else {
             open.push((seed, fold));
         }
@@ -144,6 +168,7 @@ fn fit_one(experiment: &Experiment, workers: usize, runs: &Path, loaded: &mut Op
     };
     let (_, data) = loaded.insert((settings, data));
     let data = &*data;
+    ensure_data(experiment, &finished, data)?;
     eprintln!(
         "{}: {} graphs, {} platforms, {} records; {} runs to train",
         experiment.name,
@@ -186,7 +211,7 @@ fn one(
 ) -> Result<()> {
     let dir = dir(runs, experiment, seed, fold);
     let hash = config_hash(experiment)?;
-    claim(&dir, &hash)?;
+    claim(&dir, &hash, &data.hash)?;
     let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
     let bar = bars.add(ProgressBar::new(1).with_style(style).with_prefix(format!("seed {seed} fold {fold}")));
     let started = std::time::Instant::now();
@@ -265,19 +290,20 @@ pub fn limited(mut set: TrainingSet, data: &Dataset, config: &TrainConfig, seed:
     Ok(set)
 }
 
-/// Marks the folder as belonging to these settings, so that no checkpoint of other settings is continued.
-pub fn claim(dir: &Path, hash: &str) -> Result<()> {
-    let path = dir.join("config-hash");
+/// Marks the folder as belonging to these settings and this data, so that no checkpoint of others is continued.
+pub fn claim(dir: &Path, settings: &str, data: &str) -> Result<()> {
+    let (path, own) = (dir.join("config-hash"), format!("{settings}\n{data}\n"));
     if path.exists() {
-        let found = std::fs::read_to_string(&path)?;
+        let found = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         ensure!(
-            found == hash,
-            "{}: holds a checkpoint of other settings; remove the folder to start afresh",
-            dir.display()
+            found == own,
+            "{}: holds a checkpoint of other {}; remove the folder to start afresh",
+            dir.display(),
+            if found.lines().next() == Some(settings) { "data" } else { "settings" }
         );
         return Ok(());
     }
-    files::write(&path, hash.as_bytes())
+    files::write(&path, own.as_bytes())
 }
 
 /// Revision of the working tree, `+` if it was changed; `unknown` outside of one.

@@ -20,6 +20,7 @@ use ledg_cost_model::ranking::{
 };
 use ledg_cost_model::schedule::N_NUMBERS;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::files;
 
@@ -156,7 +157,7 @@ pub fn fit(path: &Path, runs: &Path) -> Result<()> {
         data.train.len() + data.validation.len() + data.test.len()
     );
     if config.schedules.folds > 0 {
-        return cross_validate(&config, &data.train, &runs.join(&config.name));
+        return cross_validate(&config, &data, &runs.join(&config.name));
     }
     let encoder = Encoder::pretrained()?;
     let prepared = Prepared::new(&data.train, &SentenceTable::build(&encoder, &[])?)?;
@@ -210,8 +211,8 @@ struct FoldResult {
 
 /// Ranks each part of the training tasks by models of the other parts: what an unseen task may expect, over many tasks. Finished
 /// parts are skipped.
-fn cross_validate(config: &Config, records: &ScheduleRecords, folder: &Path) -> Result<()> {
-    let own = toml::to_string(config)?;
+fn cross_validate(config: &Config, data: &Split, folder: &Path) -> Result<()> {
+    let (own, records) = (identity(config, data)?, &data.train);
     let encoder = Encoder::pretrained()?;
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for fold in 0..config.schedules.folds {
@@ -221,7 +222,11 @@ fn cross_validate(config: &Config, records: &ScheduleRecords, folder: &Path) -> 
             files::write_json(&path, &one_fold(config, records, fold, &encoder, own.clone())?)?;
         }
         let found: FoldResult = files::read_json(&path)?;
-        ensure!(found.config == own, "{}: made with another configuration; remove it or rename", path.display());
+        ensure!(
+            found.config == own,
+            "{}: made with another configuration or other records; remove it or rename",
+            path.display()
+        );
         alone.extend(found.members.iter().flat_map(BTreeMap::values).copied());
         for (name, f) in &found.together {
             println!("{name}: top-1 {:.3}, top-5 {:.3}, pairwise {:.3}", f.top1, f.top5, f.pairwise);
@@ -293,10 +298,14 @@ impl Training<'_> {
     /// Trains one member unless that was done; its weights are in the folder, its figures on the validation tasks come back.
     fn one_seed(&self, seed: u64, dir: &Path) -> Result<Option<Figures>> {
         let (weights, result) = (dir.join(WEIGHTS), dir.join("result.json"));
-        let own = toml::to_string(self.config)?;
+        let own = identity(self.config, self.data)?;
         if result.exists() {
             let found: RunResult = files::read_json(&result)?;
-            ensure!(found.config == own, "{}: made with another configuration; remove it or rename", result.display());
+            ensure!(
+                found.config == own,
+                "{}: made with another configuration or other records; remove it or rename",
+                result.display()
+            );
             return Ok(found.validation);
         }
         let options = self.config.options(seed);
@@ -389,12 +398,19 @@ fn provenance(train: &ScheduleRecords) -> ScheduleProvenance {
     }
 }
 
+/// What a result is of: the settings, and the records.
+fn identity(config: &Config, data: &Split) -> Result<String> {
+    Ok(format!("{}\n# records {}\n", toml::to_string(config)?, data.hash))
+}
+
 /// Tasks by what they are for.
 #[derive(Default)]
 struct Split {
     train: ScheduleRecords,
     validation: ScheduleRecords,
     test: ScheduleRecords,
+    /// SHA-256 over the files.
+    hash: String,
 }
 
 impl Split {
@@ -413,9 +429,12 @@ impl Split {
         }
         paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
         let mut split = Split::default();
-        let (mut missing, mut seen) = (data.test.clone(), 0);
+        // What two machines measured of one task is in one part.
+        let (mut missing, mut seen, mut last) = (data.test.clone(), 0, String::new());
+        let mut hasher = Sha256::new();
         for path in &paths {
             let packed = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            hasher.update(&packed);
             let mut text = String::new();
             let mut unpacked = lzma_rust2::XzReader::new(&packed[..], true).take(MAX_BYTES + 1);
             unpacked.read_to_string(&mut text).with_context(|| format!("{}", path.display()))?;
@@ -427,10 +446,11 @@ impl Split {
                 missing.retain(|m| *m != name);
                 &mut split.test
             } else {
-                seen += 1;
+                seen += usize::from(name != last);
                 let validates = data.validate_every_task > 0 && seen % data.validate_every_task == 0;
                 if validates { &mut split.validation } else { &mut split.train }
             };
+            last = name;
             let machine = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
             let found = ScheduleRecords::from_jsonl(&text, &path.display().to_string())?;
             for (_, task) in found.tasks() {
@@ -441,6 +461,7 @@ impl Split {
         }
         ensure!(missing.is_empty(), "`schedules.test`: no records of {}", missing.join(", "));
         ensure!(!split.train.is_empty(), "no candidates are left to train on");
+        split.hash = format!("{:x}", hasher.finalize());
         Ok(split)
     }
 }

@@ -193,7 +193,7 @@ pub fn predict(
         let h = model.trunk(&batch, &Mode::Eval)?;
         let query = |&place: &usize| {
             let record = data.records[records[place]];
-            Query { graph: 0, platform: record.platform, batch: record.batch as f64 }
+            Query { graph: 0, platform: record.platform, batch: data.units(&record) }
         };
         let queries: Vec<Query> = places.iter().map(query).collect();
         let out = model.latencies(&h, &batch, &platforms, &queries, &Mode::Eval)?.to_vec1::<f32>()?;
@@ -249,7 +249,7 @@ impl Step {
                 records.choose_multiple(&mut *rng.borrow_mut(), records_per_graph).copied().collect();
             for &r in &drawn {
                 let record = data.records[r];
-                step.queries.push(Query { graph: place, platform: record.platform, batch: record.batch as f64 });
+                step.queries.push(Query { graph: place, platform: record.platform, batch: data.units(&record) });
                 step.targets.push(record.latency_s.ln() as f32);
                 let weight = weights[i] * record.weight();
                 step.weights.push((weight / drawn.len() as f64 / chunk.len() as f64) as f32);

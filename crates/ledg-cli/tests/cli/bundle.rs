@@ -10,7 +10,8 @@ use ledg_cost_model::predictor::{
 };
 use ledg_cost_model::template::{FEATURE_SCHEMA, N_FEATURES, TemplateSet};
 use ledg_cost_model::{
-    BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, HardwareRegistry, N_RUNTIME, N_SHEET, Provenance, RawPlatform,
+    BUNDLE_VERSION, Bundle, BundleHeader, ConformalTable, HardwareRegistry, N_RUNTIME, N_SHEET, PRIOR_VERSION,
+    Provenance, RawPlatform,
 };
 
 use super::support::Bench;
@@ -69,6 +70,7 @@ impl Bench {
             },
             template_fingerprint: TemplateSet::builtin().unwrap().fingerprint().to_string(),
             feature_schema: FEATURE_SCHEMA,
+            prior: PRIOR_VERSION,
             encoder_fingerprint: encoder.fingerprint(),
             conformal: ConformalTable::calibrate((0..1000).map(|i| ("gpu", 0.0, f64::from(i) * 1e-3, 0.0))),
             calibration: None,

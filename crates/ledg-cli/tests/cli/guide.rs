@@ -80,8 +80,12 @@ fn the_guide_s_commands_do_what_it_says() {
     );
     // What the guide says of the report is what the report says.
     let report = bench.ok("plugin check gre");
-    for said in ["AMD GPU FP32 46 RDNA 3 260W", "amd-rx-7900-xt", "ParamL ConvSwish 3 stride 2 depthwise"] {
+    for said in ["AMD GPU FP32 46 RDNA 3 260W", "ParamL ConvSwish 3 stride 2 depthwise"] {
         assert!(report.contains(said), "{said}: {report}");
+    }
+    for nearest in ["nearest by sentence: ", "nearest by figures: "] {
+        let line = report.lines().find(|l| l.trim_start().starts_with(nearest)).unwrap();
+        assert!(line.contains("amd-rx-7800-xt ("), "{line}");
     }
     assert!(!report.contains("unusual: "), "{report}");
 }

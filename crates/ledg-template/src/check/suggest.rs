@@ -45,6 +45,9 @@ pub(crate) fn for_message(message: &str, example: impl Fn(&str) -> Option<&'stat
                 "write a plain number, such as 12.5, and leave an unknown figure out".to_owned()
             }
             m if m.contains("expected a string") => "write it between quotes".to_owned(),
+            m if m.contains("invalid type: map, expected a sequence") => {
+                "write its header between two brackets, as in `[[source]]`".to_owned()
+            }
             m if m.contains("expected a sequence") => "write a list, such as [\"a\", \"b\"]".to_owned(),
             m if m.contains("duplicate") => "keep one of the two".to_owned(),
             _ => "see the authoring guide for what stands here".to_owned(),

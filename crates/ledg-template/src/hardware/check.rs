@@ -5,7 +5,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::device::{Device, Peaks};
-use super::device_file::{Document, Located, read_device};
+use super::device_file::{Document, Located, read_device, with_key};
 use super::error::HardwareError;
 use super::precision::Precision;
 use super::registry::{Content, HardwareRegistry};
@@ -42,7 +42,7 @@ impl HardwareRegistry {
             let (document, errors) = DeTable::parse_recoverable(text);
             found[i].extend(errors.iter().take(MAX_PROBLEMS).map(|e| {
                 let place = Place::of(text, e.span().unwrap_or(0..0));
-                let message = e.message().to_owned();
+                let message = with_key(text, e);
                 Problem::error(file, place, brief(&message).to_owned(), for_message(&message, example))
             }));
             if !errors.is_empty() {
@@ -72,10 +72,12 @@ impl HardwareRegistry {
         for (i, document) in devices {
             let (file, text) = &files[i];
             let located = Located { file, text };
+            // What is wrong with a runtimes file is said once, there; a device that needs it is not used.
+            let needs_mended = read_device(located, document.clone(), checked.registry.catalogue()).is_err();
             let device = mend(located, document, &mut found[i], |d| read_device(located, d, hinted.catalogue()));
             let Some(device) = device else { continue };
             found[i].extend(hinted.clashes(&device, located).map(|e| problem(located, &e)));
-            let refused = !found[i].is_empty();
+            let refused = needs_mended || !found[i].is_empty();
             found[i].extend(doubts(&device, located));
             hinted.put(device.clone());
             if !refused {
@@ -98,11 +100,18 @@ fn mend<'t, T>(
     problems: &mut Vec<Problem>,
     read: impl Fn(Document<'t>) -> Result<T, HardwareError>,
 ) -> Option<T> {
+    let mut last = None;
     for _ in 0..MAX_PROBLEMS {
         match read(document.clone()) {
             Ok(it) => return Some(it),
             Err(error) => {
-                problems.push(problem(located, &error));
+                let found = problem(located, &error);
+                // What was mended and is wrong again cannot be mended.
+                if last.as_ref() == Some(&found.place) && problems.last().is_some_and(|p| p.message == found.message) {
+                    return None;
+                }
+                last = Some(found.place);
+                problems.push(found);
                 if !mend_one(&mut document, &error) {
                     return None;
                 }
@@ -245,6 +254,7 @@ fn example(name: &str) -> Option<&'static str> {
         "prefix" => "\"acme\"",
         "words" => "\"Acme RT\"",
         "compilers" => "{ acme = \"\" }",
+        "version" => "\"1.0\"",
         _ => return None,
     })
 }
@@ -255,7 +265,7 @@ fn stand_in(name: &str) -> DeValue<'static> {
         "note" | "url" | "derived" => string(""),
         "aliases" | "runtimes" | "fields" => strings(&[]),
         "runtime" => runtime_of("fp32"),
-        "kind" => string("gpu"),
+        "kind" => string("npu"),
         _ if FIGURES.iter().any(|f| f.rsplit('.').next() == Some(name)) => literal("1"),
         name => example(name).map_or_else(|| string("x"), literal),
     }

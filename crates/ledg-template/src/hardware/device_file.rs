@@ -75,8 +75,22 @@ fn syntax(located: &Located<'_>, error: &toml::de::Error) -> HardwareError {
     HardwareError::Syntax {
         file: located.file.to_owned(),
         place: error.span().map(|span| located.place(span)),
-        message: error.message().to_owned(),
+        message: with_key(located.text, error),
     }
+}
+
+/// What the TOML reader says, with the key that it does not name where a value is of the wrong type or a key is there twice.
+pub(super) fn with_key(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message();
+    let lacks_key = message.starts_with("invalid") || message.starts_with("duplicate key");
+    let key = error.span().filter(|_| lacks_key).and_then(|span| {
+        let start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
+        let line = text[start..].lines().next()?;
+        let key = line.split_once('=').map_or(line, |(key, _)| key).trim().trim_matches(['[', ']']).trim();
+        let is_key = |c: char| c.is_ascii_alphanumeric() || "._-\"".contains(c);
+        (!key.is_empty() && key.len() <= 64 && key.chars().all(is_key)).then(|| key.to_owned())
+    });
+    key.map_or_else(|| message.to_owned(), |key| format!("{key}: {message}"))
 }
 
 pub(super) fn check_schema(located: &Located<'_>, schema: &Spanned<i64>) -> Result<(), HardwareError> {

@@ -17,7 +17,7 @@ pub enum HardwareError {
         file: String,
         /// Where.
         place: Option<Place>,
-        /// What the TOML reader says, including the key.
+        /// What the TOML reader says, with the key.
         message: String,
     },
     /// A `schema` this version does not read.
@@ -85,7 +85,7 @@ pub enum HardwareError {
         file: String,
     },
     /// Neither or both of `default_runtime` and `[runtime]`.
-    #[error("{file}: state one of `default_runtime` (a profile's name) and a [runtime] table")]
+    #[error("{file}: state either `default_runtime` (a profile's name) or a [runtime] table, and not both")]
     DefaultRuntime {
         /// The file.
         file: String,

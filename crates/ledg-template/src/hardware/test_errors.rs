@@ -1,6 +1,7 @@
 //! What is refused, and how the message says it.
 
 use super::registry::HardwareRegistry;
+use crate::check::Severity;
 use std::fs;
 
 const DEVICE: &str = r#"schema = 1
@@ -68,7 +69,7 @@ fn a_figure_is_a_finite_number_above_zero() {
     assert!(refused("tdp_w = 12.5", "tdp_w = inf").starts_with("one.toml:8:9: tdp_w = inf is not"));
     assert!(refused("tdp_w = 12.5", "tdp_w = -1").starts_with("one.toml:8:9: tdp_w = -1 is not"));
     assert!(refused("fp16 = 2", "fp16 = 0").starts_with("one.toml:18:8: peak.fp16 = 0 is not"));
-    assert!(refused("fp16 = 2", "fp16 = \"2\"").starts_with("one.toml:18:8: invalid type: string"));
+    assert!(refused("fp16 = 2", "fp16 = \"2\"").starts_with("one.toml:18:8: fp16: invalid type: string"));
 }
 
 #[test]
@@ -114,7 +115,10 @@ fn a_runtime_has_to_exist_and_to_have_a_peak() {
     let message = refused("tdp_w = 12.5", "tdp_w = 12.5\nruntimes = [\"nothing\"]");
     assert!(message.starts_with("one.toml:9:13: runtimes = \"nothing\" is unknown; known: "), "{message}");
     let message = refused("tdp_w = 12.5", "tdp_w = 12.5\ndefault_runtime = \"vitis-ai-int8\"");
-    assert_eq!(message, "one.toml: state one of `default_runtime` (a profile's name) and a [runtime] table");
+    assert_eq!(
+        message,
+        "one.toml: state either `default_runtime` (a profile's name) or a [runtime] table, and not both"
+    );
 }
 
 #[test]
@@ -201,6 +205,44 @@ fn a_runtime_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_version_that_is_none_is_one_problem_and_its_runtime_is_not_used() {
+    let runtimes = |version: &str| {
+        format!(
+            "schema = 1\n[[framework]]\nname = \"acme\"\nprefix = \"ac\"\nwords = \"Acme RT\"\ncompilers = {{ acme = \"\" }}\n\
+             [[runtime]]\nname = \"acme1-int8\"\nframework = \"acme\"\nversion = {version}\ncompiler = \"acme\"\n\
+             precision = \"int8\"\nlayout = \"nchw\"\n"
+        )
+    };
+    let device = DEVICE.replace("[runtime]", "default_runtime = \"acme1-int8\"\n[x]");
+    let (before, after) = device.split_once("[x]").unwrap();
+    let device = format!("{before}{}", &after[after.find("[peak]").unwrap()..]);
+    let registry = HardwareRegistry::builtin();
+    for (version, problem) in [("1.0", "invalid type: floating point"), ("\"v1.0\"", "starts with a digit")] {
+        let files = [("runtimes.toml".to_owned(), runtimes(version)), ("one.toml".to_owned(), device.clone())];
+        let checked = registry.check_files(&files);
+        let errors: Vec<String> =
+            checked.problems.iter().filter(|p| p.severity == Severity::Error).map(ToString::to_string).collect();
+        assert!(errors.len() == 1 && errors[0].contains(problem), "{errors:?}");
+        assert!(checked.devices.is_empty(), "its runtime is not what it says");
+    }
+    let files = [("runtimes.toml".to_owned(), runtimes("\"1.0\"")), ("one.toml".to_owned(), device)];
+    assert_eq!(registry.check_files(&files).devices.len(), 1);
+}
+
+#[test]
+fn what_can_hardly_be_meant_is_doubted() {
+    let doubts = |from: &str, to: &str| {
+        assert!(DEVICE.contains(from), "{from}");
+        let files = [("one.toml".to_owned(), DEVICE.replace(from, to))];
+        let problems = HardwareRegistry::builtin().check_files(&files).problems;
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(doubts("\"npu\"", "\"gpu\"").contains("year is not stated; how much of its peak a GPU holds"));
+    assert!(!doubts("\"npu\"", "\"gpu\"").contains("tdp_w is not stated"));
+    assert!(!doubts("\"npu\"", "\"cpu\"").contains("year is not stated"));
+}
+
+#[test]
 fn a_check_names_every_problem_with_its_place() {
     let mut text = DEVICE.replace("int8 = 4.25", "int8 = nan\nfp8 = 3").replace("tdp_w = 12.5", "tdp_w = \"12\"");
     for (from, to) in [
@@ -233,7 +275,7 @@ fn a_check_ends_whatever_is_missing() {
         let text = [&lines[..i], &lines[i + 1..]].concat().join("\n");
         let (accepted, files) = (registry.clone().add_toml_str("one.toml", &text), [("one.toml".to_owned(), text)]);
         let checked = registry.check_files(&files);
-        let errors = checked.problems.iter().filter(|p| p.severity == crate::check::Severity::Error).count();
+        let errors = checked.problems.iter().filter(|p| p.severity == Severity::Error).count();
         assert_eq!(errors == 0, accepted.is_ok(), "without {:?}: {:?}", lines[i], checked.problems);
         assert!(errors < 8, "one missing line is not many problems: {:?}", checked.problems);
     }

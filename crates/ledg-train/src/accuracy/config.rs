@@ -159,7 +159,7 @@ impl AccuracyExperiment {
         self.data.check()?;
         let is_accuracy = self.data.nasbench201_accuracy.is_some() || self.data.nasbench101_accuracy.is_some();
         ensure!(is_accuracy, "`data` names no accuracies");
-        ensure!(!self.seeds.is_empty(), "`seeds` is empty");
+        crate::config::check_seeds(&self.seeds)?;
         let s = &self.sampling;
         ensure!(!s.samples.is_empty(), "`sampling.samples` is empty");
         ensure!(s.samples.iter().all(|&n| n >= 8), "`sampling.samples`: a training needs at least 8 samples");

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn trees_learn_more_than_the_level() {
+    fn trees_and_the_level_carry_over_to_a_device_of_the_same_kind() {
         let device = SplitConfig::Hardware { held_out: OneOrMore::One("rtx4090".into()), seed: 0, validation: 0.3 };
         let (trees, roofline) = (mape(Baseline::Trees, &device, true), mape(Baseline::Roofline, &device, true));
         assert!(trees < 60.0 && roofline < 60.0, "trees {trees}, roofline {roofline}");

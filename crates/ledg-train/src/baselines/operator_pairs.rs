@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ledg_cost_model::DescribedGraph;
 
 use super::Question;
-use super::linear::relative_least_squares;
+use super::linear::{Row, relative_least_squares};
 use crate::data::Dataset;
 use crate::metrics::Metrics;
 
@@ -93,9 +93,10 @@ impl Fit {
         let row = |&r: &usize| {
             let own = &counts[&data.records[r].graph];
             let x = names.iter().zip(&scale).map(|(name, s)| own.get(name).copied().unwrap_or_default() * s);
-            (std::iter::once(1.0).chain(x).collect::<Vec<f64>>(), data.records[r].latency_s)
+            let record = &data.records[r];
+            Row { x: std::iter::once(1.0).chain(x).collect(), y: record.latency_s, weight: record.weight() }
         };
-        let rows: Vec<(Vec<f64>, f64)> = records.iter().map(row).collect();
+        let rows: Vec<Row> = records.iter().map(row).collect();
         let mut coefficients = relative_least_squares(&rows, ridge)?;
         coefficients[1..].iter_mut().zip(&scale).for_each(|(c, s)| *c *= s);
         Ok(Fit { names, coefficients })

@@ -68,7 +68,7 @@ fn table(data: &Dataset, records: &[usize]) -> (Vec<f64>, Vec<f64>) {
 fn row(data: &Dataset, record: &Record) -> [f64; N_COLUMNS] {
     let graph = &data.graphs[record.graph].graph;
     let platform = &data.platforms[record.platform].platform;
-    let m = graph.magnitudes().scaled_batch(record.batch as f64);
+    let m = graph.magnitudes().scaled_batch(data.units(record));
     let contractions = graph.nodes.iter().filter(|n| n.macs > 0.0);
     let (n_contractions, contraction_flops) =
         contractions.fold((0.0, 0.0), |(n, flops), node| (n + 1.0, flops + node.magnitudes.flops));

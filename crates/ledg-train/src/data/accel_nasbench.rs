@@ -9,7 +9,7 @@ use ledg_zoo::accel_nasbench::{Activation, Stage, build};
 
 use super::config::NetworksConfig;
 use super::describe::describe_all;
-use super::source::{Files, Platforms, check_time, draw, group};
+use super::source::{Files, Platforms, draw, group, measurement};
 use super::{Dataset, GraphEntry, Record};
 
 const FAMILY: &str = "accel_nasbench";
@@ -68,12 +68,11 @@ pub fn load(config: &NetworksConfig, describer: &Describer, registry: &HardwareR
         let context = || format!("{}, row {}", path.display(), i + 1);
         let stages = stages(&rows[i]).with_context(context)?;
         for column in &columns {
-            let field = rows[i].get(column.name).with_context(|| format!("no column `{}`", column.name))?;
             // Not every network was measured everywhere.
-            if field.is_empty() {
+            if rows[i].get(column.name).is_some_and(String::is_empty) {
                 continue;
             }
-            let value: f64 = field.parse().with_context(context)?;
+            let value = measurement(&rows[i], column.name).with_context(context)?;
             let (batch, latency_s) = match column.quantity {
                 Quantity::Throughput => (THROUGHPUT_BATCH, THROUGHPUT_BATCH as f64 / value),
                 Quantity::LatencyMs => (1, value * 1e-3),
@@ -86,7 +85,7 @@ pub fn load(config: &NetworksConfig, describer: &Describer, registry: &HardwareR
                 graph,
                 platform: platforms.place(column.platform)?,
                 batch,
-                latency_s: check_time(latency_s).with_context(context)?,
+                latency_s,
                 resolution_s: 0.0,
             });
         }

@@ -80,9 +80,11 @@ fn drawn<T>(
     let (mut networks, mut accuracies) = (Vec::new(), Vec::new());
     for i in draw(rows.len(), config.networks, config.seed) {
         let context = || format!("{}, row {}", path.display(), i + 1);
-        let value: f64 = field(&rows[i], &config.target).and_then(|v| Ok(v.parse()?)).with_context(context)?;
+        let text = field(&rows[i], &config.target).with_context(context)?;
+        let named = || format!("{}: column `{}` is `{text}`", context(), config.target);
+        let value: f64 = text.parse().with_context(named)?;
         let share = if percent { value / 100.0 } else { value };
-        ensure!((0.0..=1.0).contains(&share), "{}: accuracy {value}", context());
+        ensure!((0.0..=1.0).contains(&share), "{}, which is no accuracy", named());
         networks.push(network(&rows[i]).with_context(context)?);
         accuracies.push(share);
     }

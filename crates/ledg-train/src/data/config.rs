@@ -138,7 +138,7 @@ pub struct RecordsConfig {
 pub struct HostConfig {
     /// Folder of the host.
     pub path: PathBuf,
-    /// How many networks take part, drawn by `seed`; all if it is left out.
+    /// How many records, each a network at a batch size, take part, drawn by `seed`; all if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<usize>,
     /// How many nodes of each network take part beside the network, each as a graph of its own, drawn by `seed`.

@@ -10,7 +10,7 @@ use ledg_zoo::fbnet::{Architecture, Target, build};
 use super::config::NetworksConfig;
 use super::describe::describe_all;
 use super::help::{columns, wanted};
-use super::source::{Files, Platforms, check_time, draw, group};
+use super::source::{Files, Platforms, draw, group, measurement};
 use super::{Dataset, GraphEntry, Record};
 
 const FAMILY: &str = "fbnet";
@@ -34,12 +34,12 @@ pub fn load(config: &NetworksConfig, describer: &Describer, registry: &HardwareR
         let text = field("op_idx_list")?;
         networks.push((Architecture::parse(text).with_context(context)?, text));
         for column in &columns {
-            let latency_ms: f64 = field(&column.name)?.parse().with_context(context)?;
+            let latency_ms = measurement(&rows[i], &column.name).with_context(context)?;
             records.push(Record {
                 graph: networks.len() - 1,
                 platform: platforms.place(column.platform)?,
                 batch: column.batch,
-                latency_s: check_time(latency_ms * 1e-3).with_context(context)?,
+                latency_s: latency_ms * 1e-3,
                 resolution_s: column.resolution_s,
             });
         }

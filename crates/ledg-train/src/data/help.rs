@@ -98,7 +98,7 @@ pub fn wanted(all: Vec<Column>, named: &[String], doubtful: &[&str], platforms: 
         if can_estimate && !doubtful.contains(&column.name.as_str()) {
             wanted.push(column);
         } else {
-            let why = if can_estimate { "doubtful" } else { "its data sheet states no memory bandwidth" };
+            let why = if can_estimate { "doubtful" } else { "its data sheet lacks a figure that an estimate needs" };
             eprintln!("column {} is left out: {why}", column.name);
         }
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use ledg_cost_model::graph::{EdgeList, Graph, Limits, Relations};
 use ledg_cost_model::template::hardware::HardwareRegistry;
-use ledg_cost_model::{DescribedGraph, Describer, Measurement, Outcome, Records};
+use ledg_cost_model::{BatchScaling, DescribedGraph, Describer, Measurement, Outcome, Records};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -74,10 +74,18 @@ pub fn load(config: &HostConfig, describer: &Describer, registry: &HardwareRegis
             }
             data.graphs.push(entry(described));
         }
+        let network = Arc::clone(&data.graphs[place].graph);
+        let own_batch_only = matches!(network.scaling, BatchScaling::Fixed { .. });
+        ensure!(
+            !own_batch_only || row.batch == network.batch,
+            "{}: a plan of batch {} was measured at batch {}",
+            graph.name(),
+            network.batch,
+            row.batch
+        );
         let platform = platforms.place(&row.hardware.to_string())?;
         let record = Record { graph: place, platform, batch: row.batch, latency_s, resolution_s: 0.0 };
         data.records.push(record);
-        let network = Arc::clone(&data.graphs[place].graph);
         let mut timed = timed_nodes(&network, row, latency_s);
         timed.shuffle(&mut rng);
         for (node, latency_s) in timed.into_iter().take(config.nodes) {

@@ -44,31 +44,41 @@ pub fn load(config: &DataConfig, describer: &Describer, registry: &HardwareRegis
     for (name, table, loader) in tables {
         if let Some(table) = table {
             let part = loader(table, describer, registry).with_context(|| format!("data.{name}"))?;
-            parts.push((name, only(part, &config.hardware, registry)?));
+            parts.push((name, only(name, part, &config.hardware, registry)?));
         }
     }
     if let Some(operators) = &config.neusight {
         let part = neusight::load(operators, describer, registry).context("data.neusight")?;
-        parts.push(("neusight", only(part, &config.hardware, registry)?));
+        parts.push(("neusight", only("neusight", part, &config.hardware, registry)?));
     }
     if let Some(layout) = &config.nnlqp {
         let part = nnlqp::load(layout, describer, registry).context("data.nnlqp")?;
-        parts.push(("nnlqp", only(part, &config.hardware, registry)?));
+        parts.push(("nnlqp", only("nnlqp", part, &config.hardware, registry)?));
     }
     if let Some(list) = &config.records {
         let part = records::load(list, describer, registry).context("data.records")?;
-        parts.push(("records", only(part, &config.hardware, registry)?));
+        parts.push(("records", only("records", part, &config.hardware, registry)?));
     }
     for host in &config.hosts {
         let part =
             host::load(host, describer, registry).with_context(|| format!("data.hosts: {}", host.path.display()))?;
-        parts.push(("host", only(part, &config.hardware, registry)?));
+        parts.push(("host", only("hosts", part, &config.hardware, registry)?));
     }
-    joined(parts)
+    let data = joined(parts)?;
+    for name in &config.hardware {
+        let known = registry.device(name).map_or_else(|_| name.clone(), |device| device.name.clone());
+        let is_measured = data.platforms.iter().any(|p| p.device == known);
+        ensure!(is_measured, "`data.hardware` names {name}, of which the data has no measurement");
+    }
+    Ok(data)
 }
 
 /// The records of the named devices, and the graphs and platforms they need; everything if none is named.
-fn only(mut data: Dataset, hardware: &[String], registry: &HardwareRegistry) -> Result<Dataset> {
+///
+/// # Errors
+/// A part without a record, or a device that nobody knows.
+fn only(part: &str, mut data: Dataset, hardware: &[String], registry: &HardwareRegistry) -> Result<Dataset> {
+    ensure!(!data.records.is_empty(), "data.{part}: there is no record");
     if hardware.is_empty() {
         return Ok(data);
     }

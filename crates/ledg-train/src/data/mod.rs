@@ -99,6 +99,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// A record's batch in units of the batch that its graph's magnitudes are of: a compiled plan is of its own batch.
+    pub fn units(&self, record: &Record) -> f64 {
+        record.batch as f64 / self.graphs[record.graph].graph.unit as f64
+    }
+
     /// Takes in another data set: platforms of the same name become one. The hash stays.
     pub fn append(&mut self, other: Dataset) {
         let mut places: HashMap<String, usize> =

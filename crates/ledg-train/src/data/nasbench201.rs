@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::config::NetworksConfig;
 use super::describe::describe_all;
 use super::help::{columns, wanted};
-use super::source::{Files, Platforms, check_time, draw, group};
+use super::source::{Files, Platforms, check_time, draw, group, measurement};
 use super::{Dataset, GraphEntry, Record, Stage};
 
 const FAMILY: &str = "nasbench201";
@@ -65,13 +65,12 @@ pub fn load_table(config: &NetworksConfig, describer: &Describer, registry: &Har
         let text = rows[i].get("arch_str").context("no column `arch_str`").with_context(context)?;
         let cell: Cell = text.parse().with_context(context)?;
         for column in &columns {
-            let Some(latency_ms) = rows[i].get(&column.name) else { bail!("no column `{}`", column.name) };
-            let latency_ms: f64 = latency_ms.parse().with_context(context)?;
+            let latency_ms = measurement(&rows[i], &column.name).with_context(context)?;
             records.push(Record {
                 graph: networks.place(cell, column.zeros, None),
                 platform: platforms.place(column.platform)?,
                 batch: column.batch,
-                latency_s: check_time(latency_ms * 1e-3).with_context(context)?,
+                latency_s: latency_ms * 1e-3,
                 resolution_s: column.resolution_s,
             });
         }

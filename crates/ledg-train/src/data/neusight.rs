@@ -1,9 +1,9 @@
-//! NeuSight's measurements of single operators: fp32, PyTorch 2.1, six GPUs.
+//! NeuSight's measurements of single operators: fp32, PyTorch 2.1, six GPUs, one of which is there with two memories.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use ledg_cost_model::graph::Graph;
 use ledg_cost_model::template::hardware::HardwareRegistry;
 use ledg_cost_model::{DescribedGraph, Describer};
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::config::NeuSightConfig;
 use super::describe::describe_all;
-use super::source::{Files, Platforms, check_time, group};
+use super::source::{Files, Platforms, group, measurement};
 use super::{Dataset, GraphEntry, Record};
 
 /// Names of files, of which the sizes' columns follow; a trailing `u` has a scalar as second operand.
@@ -123,8 +123,7 @@ fn shapes(name: &str, config: &NeuSightConfig, files: &mut Files) -> Result<Vec<
             let known = DEVICES.iter().find(|(known, _)| known == device);
             let (_, device) = known.with_context(|| format!("unknown device `{device}`"))?;
             let (operator, batch) = operator(name, row)?;
-            let latency_ms: f64 = field("latency_ms")?.parse()?;
-            Ok((operator, batch, device, check_time(latency_ms * 1e-3)?))
+            Ok((operator, batch, device, measurement(row, "latency_ms")? * 1e-3))
         };
         let (operator, batch, device, latency_s) =
             read().with_context(|| format!("{}, row {}", path.display(), i + 1))?;
@@ -159,6 +158,7 @@ fn operator(name: &str, row: &BTreeMap<String, String>) -> Result<(Operator, u64
         field.parse().with_context(|| format!("column `{column}` is `{field}`"))
     };
     let batch = size("b")?;
+    ensure!(batch > 0, "column `b` is 0");
     let unary = |op| Ok(Operator::Unary(op, 1, size("h")?));
     let binary = |op| Ok(Operator::Binary(op, 1, size("h")?));
     let scalar = |op| Ok(Operator::BinaryScalar(op, 1, size("h")?));

@@ -50,7 +50,19 @@ pub fn load(config: &NnlqpConfig, describer: &Describer, registry: &HardwareRegi
         let drawn = draw(paths.len(), config.graphs_per_family, config.seed);
         let first = networks.len();
         let places: BTreeMap<&str, usize> = drawn.into_iter().enumerate().map(|(k, i)| (paths[i], first + k)).collect();
-        networks.extend(places.keys().filter_map(|path| labels.iter().find(|l| l.path == **path).copied()));
+        let mut of_path: BTreeMap<&str, &Label> = BTreeMap::new();
+        for &label in labels {
+            let first = *of_path.entry(&label.path).or_insert(label);
+            ensure!(
+                first.stage == label.stage,
+                "{}: {} has one stage on platform {} and another on {}",
+                list.display(),
+                label.path,
+                first.platform,
+                label.platform
+            );
+        }
+        networks.extend(places.keys().map(|path| of_path[path]));
         for label in labels {
             let Some(&graph) = places.get(label.path.as_str()) else { continue };
             let name = config.platforms.get(&label.platform);
@@ -97,12 +109,24 @@ fn label(line: &str) -> Result<Label> {
         family: folder.to_owned(),
         stage: None,
     };
+    // What a field is, says its content; two of a kind, or nearly a stage, would be taken for something else.
+    let mut told: BTreeMap<&str, &str> = BTreeMap::new();
     for &field in rest {
-        match field {
-            "train" => label.stage = Some(Stage::Train),
-            "test" => label.stage = Some(Stage::Test),
-            _ if field.parse::<u64>().is_ok() => label.platform = field.to_owned(),
+        let what = match field {
+            "train" | "test" => "stage",
+            _ if field.parse::<u64>().is_ok() => "platform",
+            _ if field.to_lowercase().starts_with("train") || field.to_lowercase().starts_with("test") => {
+                bail!("`{field}` is neither `train` nor `test`");
+            }
+            _ => "family",
+        };
+        match what {
+            "stage" => label.stage = Some(if field == "train" { Stage::Train } else { Stage::Test }),
+            "platform" => label.platform = field.to_owned(),
             _ => label.family = field.to_owned(),
+        }
+        if let Some(other) = told.insert(what, field) {
+            bail!("`{other}` and `{field}` are both a {what}");
         }
     }
     Ok(label)
@@ -124,6 +148,12 @@ mod tests {
         assert_eq!(short.latency_s, 2.5e-3);
         let long = label("00001 onnx/nnmeter_alexnet/a.onnx 1 2.06137 alexnet 3 test").unwrap();
         assert_eq!((long.family.as_str(), long.platform.as_str(), long.stage), ("alexnet", "3", Some(Stage::Test)));
+        for (fields, why) in
+            [("alexnet 1 Test", "neither"), ("alexnet vgg", "both a family"), ("1 train test", "both a stage")]
+        {
+            let error = label(&format!("1 a.onnx 1 2.0 {fields}")).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
         assert!(labels("x y 1").unwrap_err().to_string().contains("line 1"));
         assert!(labels("1 a.onnx 1 -2").is_err() && labels("1 a.onnx 0 2").is_err());
     }

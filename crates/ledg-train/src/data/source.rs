@@ -1,6 +1,6 @@
 //! What loaders share: files with their hash, seeded draws, groups, platforms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
@@ -107,6 +107,17 @@ impl<'a> Platforms<'a> {
     }
 }
 
+/// The measurement in a column of a row: a positive number.
+///
+/// # Errors
+/// Names the column, and what it holds instead.
+pub fn measurement(row: &BTreeMap<String, String>, column: &str) -> Result<f64> {
+    let field = row.get(column).with_context(|| format!("no column `{column}`"))?;
+    let value: f64 = field.trim().parse().with_context(|| format!("column `{column}` is `{field}`"))?;
+    ensure!(value.is_finite() && value > 0.0, "column `{column}` is `{field}`, which is no measurement");
+    Ok(value)
+}
+
 /// Refuses what is no time.
 pub fn check_time(latency_s: f64) -> Result<f64> {
     ensure!(latency_s.is_finite() && latency_s > 0.0, "{latency_s} s is no measurement");
@@ -116,6 +127,17 @@ pub fn check_time(latency_s: f64) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_measurement_is_named_with_its_column() {
+        let row = |value: &str| BTreeMap::from([("raspi4".to_owned(), value.to_owned())]);
+        assert_eq!(measurement(&row("2.5"), "raspi4").unwrap(), 2.5);
+        for bad in ["", "x", "0", "-1", "NaN", "inf"] {
+            let error = format!("{:#}", measurement(&row(bad), "raspi4").unwrap_err());
+            assert!(error.contains(&format!("column `raspi4` is `{bad}`")), "{error}");
+        }
+        assert!(measurement(&row("1"), "pixel3").unwrap_err().to_string().contains("no column `pixel3`"));
+    }
 
     #[test]
     fn draws_are_seeded_and_ascending() {

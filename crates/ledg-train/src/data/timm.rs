@@ -1,6 +1,6 @@
 //! The timm data set: weightless ONNX graphs of pytorch-image-models and its published inference benchmarks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use ledg_cost_model::{DescribedGraph, Describer, RawPlatform};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::describe::ensure_usable;
 use super::{Dataset, GraphEntry, PlatformEntry, Record};
 
 #[derive(Deserialize)]
@@ -52,13 +53,20 @@ pub fn load_timm(
     let families = families(&read("graphs.csv")?).context("graphs.csv")?;
     let latency = read("latency.csv")?;
     let archive = read("onnx.tar.xz")?;
+    let named = hardware.iter().map(|name| Ok(registry.device(name)?.name.clone()));
+    let named: BTreeSet<String> = named.collect::<Result<_>>().context("`hardware`")?;
+    let mut is_wanted: HashMap<String, bool> = HashMap::new();
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
     let mut platforms: Vec<PlatformEntry> = Vec::new();
     let mut platform_index: HashMap<String, usize> = HashMap::new();
     let mut records = Vec::new();
     for (i, row) in csv::Reader::from_reader(latency.as_slice()).deserialize().enumerate() {
         let row: LatencyRow = row.with_context(|| format!("latency.csv, row {}", i + 1))?;
-        if row.graph.is_empty() || !(hardware.is_empty() || hardware.contains(&row.hardware)) {
+        // Devices that nobody asked for need not be known.
+        let asked = *is_wanted.entry(row.hardware.clone()).or_insert_with(|| {
+            named.is_empty() || registry.device(&row.hardware).is_ok_and(|device| named.contains(&device.name))
+        });
+        if row.graph.is_empty() || !asked {
             continue;
         }
         ensure!(
@@ -145,5 +153,7 @@ fn load_graphs(
 
 fn describe(name: &str, bytes: Vec<u8>, describer: &Describer) -> Result<DescribedGraph> {
     let imported = ledg_cost_model::onnx::import_bytes(name, bytes.into(), &OnnxOptions::default())?;
-    Ok(describer.describe(&imported.graph)?)
+    let described = describer.describe(&imported.graph)?;
+    ensure_usable(&described)?;
+    Ok(described)
 }

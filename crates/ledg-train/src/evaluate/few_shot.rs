@@ -1,7 +1,7 @@
 //! Unseen chips with a few of their records: what calibration makes of the model, and of the baselines with the same
 //! records.
 //!
-//! For each platform of a chip `n` records are drawn. The model is calibrated to them as `CostModel::calibrate` does it; to what
+//! For each platform of a chip, and each model that did not see it, `n` records are drawn. The model is calibrated to them as `CostModel::calibrate` does it; to what
 //! other methods predict, the level is added that the same fit gives where there is nothing but a level. The error is that
 //! on the platform's other records. Every method gets the same draws.
 
@@ -66,18 +66,19 @@ impl FewShot {
         methods: &[Method],
         compared: &[Vec<Comparison>],
     ) -> Self {
-        let mut devices: BTreeMap<&str, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+        // A device may be held out in several folds, each with a model of its own: a calibration is one model's.
+        let mut devices: BTreeMap<&str, BTreeMap<(usize, usize), Vec<usize>>> = BTreeMap::new();
         for (place, p) in held_out.iter().enumerate() {
             let platform = data.records[p.record].platform;
             let device = data.platforms[platform].device.as_str();
-            devices.entry(device).or_default().entry(platform).or_default().push(place);
+            devices.entry(device).or_default().entry((p.fold, platform)).or_default().push(place);
         }
-        let errors = |platforms: &BTreeMap<usize, Vec<usize>>, member: &Member, n: usize| {
+        let errors = |platforms: &BTreeMap<(usize, usize), Vec<usize>>, member: &Member, n: usize| {
             // Without records there is nothing to draw.
             let draws = if n == 0 { 1 } else { DRAWS };
             let each = (0..draws).map(|draw| {
                 let (mut sum, mut count) = (0.0, 0usize);
-                for (&platform, places) in platforms {
+                for (&(_, platform), places) in platforms {
                     let drawn = drawn(places.len(), n, platform, draw);
                     let some: Vec<usize> = drawn.iter().map(|&i| places[i]).collect();
                     let rest: Vec<usize> =
@@ -91,7 +92,7 @@ impl FewShot {
             });
             each.sum::<f64>() / draws as f64
         };
-        let of_device = |platforms: &BTreeMap<usize, Vec<usize>>| {
+        let of_device = |platforms: &BTreeMap<(usize, usize), Vec<usize>>| {
             let of_method = |(place, method): (usize, &Method)| {
                 let members: Vec<Member> = match place {
                     0 if !compared.is_empty() => compared.iter().map(|own| Member::Compared(own)).collect(),
@@ -188,6 +189,22 @@ mod tests {
         assert_eq!(few.over_devices(0, 0).len(), 1);
         assert_eq!(drawn(5, 30, 0, 0).len(), 4);
         assert_ne!(drawn(100, 3, 0, 0), drawn(100, 3, 0, 1));
+    }
+
+    /// What one fold's model is off says nothing of another's.
+    #[test]
+    fn each_model_is_calibrated_to_its_own_records() {
+        let data = synthetic::dataset();
+        let fold_of = |record: usize| record / 2 % 2;
+        let held_out: Vec<EnsemblePrediction> = (0..data.records.len())
+            .map(|record| {
+                let ln = data.records[record].latency_s.ln();
+                EnsemblePrediction { record, fold: fold_of(record), ln_predicted: ln, spread: 0.0, ln_measured: ln }
+            })
+            .collect();
+        let member = held_out.iter().map(|p| p.ln_measured + if p.fold == 0 { 1.0 } else { -1.0 }).collect();
+        let few = FewShot::new(&data, &held_out, &[Method { name: "m".into(), members: vec![member] }], &[]);
+        assert!(few.of(0, 0, 0)[0] > 100.0 && few.of(0, 0, 2)[0] < 10.0, "{:?}", few.of(0, 0, 2));
     }
 
     /// A chip that is like another one that training measured: no level makes it so, a calibration does.

@@ -30,8 +30,8 @@ impl Other {
             of.name,
             of.seeds.len()
         );
-        let results = run::load_results(runs, &other)?;
-        let (data, predictions) = (run::load_data(&other)?, ensemble(&results));
+        let (results, data) = run::load_results_and_data(runs, &other)?;
+        let predictions = ensemble(&results);
         Ok(Other { table: table(&data, &predictions, other.split.unseen_devices()), name: other.name })
     }
 }
@@ -86,7 +86,8 @@ fn device<'a>(data: &'a Dataset, p: &EnsemblePrediction) -> &'a str {
 }
 
 /// Coverage of each fold by intervals that the other folds' held-out predictions calibrate, or another experiment's.
-/// Nothing where there is one fold only and no other experiment.
+/// Nothing without another experiment where there is one fold only, or where unseen devices are the same in several: intervals on
+/// a device that was never measured are not calibrated on its own measurements.
 pub fn coverages(
     data: &Dataset,
     predictions: &[EnsemblePrediction],
@@ -97,7 +98,7 @@ pub fn coverages(
     let folds: BTreeSet<usize> = predictions.iter().map(|p| p.fold).collect();
     let parts: Vec<(ConformalTable, Vec<EnsemblePrediction>)> = match other {
         Some(other) => vec![(other.table.clone(), predictions.to_vec())],
-        None if folds.len() < 2 => return Ok(Vec::new()),
+        None if folds.len() < 2 || unseen_devices && !apart(data, predictions) => return Ok(Vec::new()),
         None => folds
             .iter()
             .map(|&fold| {
@@ -107,6 +108,12 @@ pub fn coverages(
             .collect(),
     };
     nominal.iter().map(|&nominal| coverage(data, &parts, unseen_devices, nominal)).collect()
+}
+
+/// Whether no device is held out in more than one fold.
+fn apart(data: &Dataset, predictions: &[EnsemblePrediction]) -> bool {
+    let mut fold_of = BTreeMap::new();
+    predictions.iter().all(|p| *fold_of.entry(device(data, p)).or_insert(p.fold) == p.fold)
 }
 
 /// Coverage of parts, each with the table that its intervals come from.
@@ -137,4 +144,32 @@ fn coverage(
     let by_device = unseen_devices.then(|| shares.sum::<f64>() / devices.len() as f64);
     let median_half_width = widths[widths.len() / 2];
     Ok(Coverage { nominal, covered: hits as f64 / n as f64, by_fold, by_device, median_half_width })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synthetic;
+
+    #[test]
+    fn a_devices_own_measurements_do_not_stand_for_an_unseen_one() {
+        let data = synthetic::dataset();
+        let covered = |fold_of: &dyn Fn(usize) -> usize| {
+            let predictions: Vec<EnsemblePrediction> = (0..data.records.len())
+                .map(|record| {
+                    let ln_measured = data.records[record].latency_s.ln();
+                    EnsemblePrediction {
+                        record,
+                        fold: fold_of(record),
+                        ln_predicted: ln_measured + 0.1,
+                        spread: 0.0,
+                        ln_measured,
+                    }
+                })
+                .collect();
+            [true, false].map(|unseen| coverages(&data, &predictions, unseen, None, &[0.4]).unwrap().len())
+        };
+        assert_eq!(covered(&|record| data.records[record].platform), [1, 1], "each device in one fold");
+        assert_eq!(covered(&|record| record % 2), [0, 1], "each device in both");
+    }
 }

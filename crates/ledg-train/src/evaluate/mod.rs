@@ -110,20 +110,15 @@ impl Evaluation {
         let experiment = Experiment::load(config)?;
         let mut expanded = experiment.expanded()?.into_iter();
         let own = expanded.next().unwrap_or_else(|| experiment.clone());
-        let results = run::load_results(runs, &own)?;
-        let variants = expanded
-            .map(|variant| Ok((variant.clone(), run::load_results(runs, &variant)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let data = run::load_data(&own)?;
-        for result in &results {
-            ensure!(
-                result.data_hash == data.hash,
-                "{}: the run of seed {}, fold {} was made on other data; remove its folder to train it again",
-                own.name,
-                result.seed,
-                result.fold
-            );
-        }
+        let (results, data) = run::load_results_and_data(runs, &own)?;
+        let variants = expanded.map(|variant| {
+            let results = run::load_results(runs, &variant)?;
+            if serde_json::to_string(&variant.data)? == serde_json::to_string(&own.data)? {
+                run::ensure_data(&variant, &results, &data)?;
+            }
+            Ok((variant, results))
+        });
+        let variants = variants.collect::<Result<Vec<_>>>()?;
         let predictions = ensemble(&results);
         let other = |file: &Path| {
             let flag = format!(" --intervals {}", file.display());

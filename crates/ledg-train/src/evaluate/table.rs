@@ -16,6 +16,17 @@ const COVERAGES: [f64; 3] = [0.5, 0.8, 0.9];
 
 const ERRORS: &str = "MAPE % | Acc(10%) % | median APE % | bias % | predictions |\n";
 
+/// The revisions that runs were trained at, in the order of the runs.
+fn revisions<'a>(results: impl Iterator<Item = &'a RunResult>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for result in results {
+        if !all.contains(&result.git.as_str()) {
+            all.push(&result.git);
+        }
+    }
+    all.join(", ")
+}
+
 impl Evaluation {
     /// The tables. `verb` is the command that made them, `eval` or `report`; `plots` are pictures to show, by title.
     pub fn markdown(&self, verb: &str, plots: &[(String, String)]) -> Result<String> {
@@ -71,7 +82,7 @@ impl Evaluation {
             "Trained on {}, {minutes:.0} thread-minutes in all, revision {}; {} parameters; data {}, settings {}. \
              Checkpoints chosen on validation {chosen_on} (MAPE {:.1} %).\n",
             first.machine,
-            first.git,
+            revisions(all()),
             first.n_parameters,
             &first.data_hash[..12],
             &first.config_hash[..12],

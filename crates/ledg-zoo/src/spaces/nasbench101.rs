@@ -82,7 +82,7 @@ impl Cell {
         Cell::new(bits.chunks(n).map(<[bool]>::to_vec).collect(), ops)
     }
 
-    /// A cell drawn by a seed: seven vertices, at most nine edges, as the benchmark has them, drawn until it is one.
+    /// A cell drawn by a seed: three to seven vertices, at most nine edges, as the benchmark has them, drawn until it is one.
     pub fn random(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         loop {
