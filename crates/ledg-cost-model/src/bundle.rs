@@ -18,11 +18,11 @@ use crate::error::{CostModelError, Result};
 use crate::weights;
 
 /// Version of the bundle format.
-pub const BUNDLE_VERSION: u32 = 1;
+pub const BUNDLE_VERSION: u32 = 2;
 
 /// Version of the physical prior: the rules by which rates come from data sheets, and operators' traffic from frameworks. A rule that
 /// changes what is told raises it, as weights correct the prior that they were trained with.
-pub const PRIOR_VERSION: u32 = 0;
+pub const PRIOR_VERSION: u32 = 1;
 
 /// Metadata key of the header.
 const HEADER_KEY: &str = "ledg";

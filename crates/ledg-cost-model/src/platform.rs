@@ -119,7 +119,7 @@ impl RawPlatform {
             sentence: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
             runtime: match settings {
                 Settings::Shared => runtime_settings(platform),
-                Settings::ByKind => runtime_settings_by_kind(platform),
+                Settings::HalfOnGpus => half_on_gpus(platform),
             },
             sheet,
             rates: PlatformRates {
@@ -128,7 +128,9 @@ impl RawPlatform {
                     Movement::Framework => execution(platform),
                 },
                 ..match rates {
-                    Rates::BaseClock => base_clock_rates(platform, &n, bandwidth, FED_MATMUL_PER_VECTOR, STREAMING_SHARE),
+                    Rates::BaseClock => {
+                        base_clock_rates(platform, &n, bandwidth, FED_MATMUL_PER_VECTOR, STREAMING_SHARE)
+                    }
                     Rates::NarrowFeed => {
                         let (fed, least) = (NARROWLY_FED_MATMUL_PER_VECTOR, NARROWLY_FED_STREAMING_SHARE);
                         base_clock_rates(platform, &n, bandwidth, fed, least)
@@ -351,23 +353,12 @@ fn runtime_settings(platform: &Platform) -> [f32; N_RUNTIME] {
     ]
 }
 
-/// [`Settings::ByKind`]: what [`RUNTIME_NAMES`] says, of fewer platforms.
-///
-/// "Mixed precision" is half precision on a GPU, in whatever format and mixed or not; "half-width activations" half
-/// precision elsewhere; "bfloat16" half precision on a GPU throughout, weights too, with nothing to cast. Layout, compiler
-/// and version count where there is a choice of them: not for runtimes that are all there is for their kind of chip.
-fn runtime_settings_by_kind(platform: &Platform) -> [f32; N_RUNTIME] {
+/// [`Settings::HalfOnGpus`]: "mixed precision" is half precision on a GPU too. Else a GPU's fp16 and bf16 are told by what TPUs and
+/// vision processors made of half precision.
+fn half_on_gpus(platform: &Platform) -> [f32; N_RUNTIME] {
     let mut settings = runtime_settings(platform);
-    let runtime = &platform.runtime;
-    let is = |b: bool| if b { 1.0 } else { 0.0 };
-    let gpu = platform.device.kind == Kind::Gpu;
-    let half = runtime.precision.is_half();
-    settings[0] = is(gpu && half);
-    settings[1] = is(!gpu && half);
-    settings[2] = is(gpu && half && !runtime.precision.is_mixed());
-    settings[5] = is(gpu && runtime.layout == Layout::Nhwc);
-    if !gpu && platform.device.kind != Kind::Cpu {
-        settings[6..9].fill(0.0);
+    if platform.device.kind == Kind::Gpu && platform.runtime.precision.is_half() {
+        settings[0] = 1.0;
     }
     settings
 }
@@ -445,12 +436,15 @@ mod tests {
         assert!((narrow.matmul_flops / wide.matmul_flops - (0.5 + 1.0 / 8.0)).abs() < 1e-3, "{narrow:?} {wide:?}");
         assert_eq!(PlatformRates { matmul_flops: wide.matmul_flops, ..narrow }, wide);
         let (wide, narrow) = (of("t4:fp32", Rates::BaseClock), of("t4:fp32", Rates::NarrowFeed));
-        assert!((narrow.bandwidth_bytes_s / wide.bandwidth_bytes_s - 0.72 / 0.7).abs() < 1e-9, "far below its boost clock");
+        assert!(
+            (narrow.bandwidth_bytes_s / wide.bandwidth_bytes_s - 0.72 / 0.7).abs() < 1e-9,
+            "far below its boost clock"
+        );
     }
 
     fn by_power(name: &str) -> RawPlatform {
         let platform = HardwareRegistry::builtin().resolve(name).unwrap();
-        RawPlatform::seen_with(&platform, Rates::PowerLimit, Settings::ByKind, Movement::Stated).unwrap()
+        RawPlatform::seen_with(&platform, Rates::PowerLimit, Settings::HalfOnGpus, Movement::Stated).unwrap()
     }
 
     #[test]
@@ -522,11 +516,12 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_is_one_setting_on_gpus_and_another_elsewhere() {
+    fn half_precision_is_one_setting_on_gpus_mixed_or_not() {
         let set = |name: &str| by_power(name).runtime[..3].to_vec();
-        assert_eq!(set("rtx4090:amp/nchw/eager/pt2.4.0"), [1.0, 0.0, 0.0]);
-        assert_eq!(set("rtx4090:bf16/nchw/eager/pt2.4.0"), [1.0, 0.0, 1.0], "with nothing to cast");
+        assert_eq!(set("rtx4090:amp/nchw/eager/pt2.4.0"), [1.0, 1.0, 0.0]);
+        assert_eq!(set("rtx4090:fp16/nchw/eager/pt2.4.0"), [1.0, 1.0, 0.0]);
+        assert_eq!(set("rtx4090:bf16/nchw/eager/pt2.4.0"), [1.0, 1.0, 1.0]);
         assert_eq!(set("rtx4090:fp32/nchw/eager/pt2.4.0"), [0.0, 0.0, 0.0]);
-        assert_eq!(set("google-tpu-v2"), [0.0, 1.0, 0.0]);
+        assert_eq!(set("google-tpu-v2"), [0.0, 1.0, 1.0]);
     }
 }

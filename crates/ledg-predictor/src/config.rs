@@ -93,8 +93,8 @@ pub enum Settings {
     /// One number a setting, whatever the kind of chip.
     #[default]
     Shared,
-    /// A setting counts for the kind of chip it was set on: half precision on a GPU says nothing of one on a TPU.
-    ByKind,
+    /// The same, but half precision on a GPU is one setting, mixed or not: what is cast, the traffic counts.
+    HalfOnGpus,
 }
 
 /// Everything that determines the predictor's architecture.
@@ -120,7 +120,7 @@ pub enum Settings {
 ///     hardware_dropout: 0.5,
 ///     rates: Rates::PowerLimit,
 ///     movement: Movement::default(),
-///     settings: Settings::ByKind,
+///     settings: Settings::HalfOnGpus,
 ///     sentence_dim: 384,
 ///     n_features: 40,
 ///     n_runtime: 8,
