@@ -48,21 +48,14 @@ pub fn describe_all<T: Sync>(
     Ok(done.into_iter().flatten().collect())
 }
 
-/// Fails for a graph that does not scale with the batch, as records of several batch sizes refer to it, or that has a node which no
-/// template knows.
-pub fn ensure_usable(described: &DescribedGraph) -> Result<()> {
+fn one(graph: &Graph, describer: &Describer) -> Result<Arc<DescribedGraph>> {
+    let mut described = describer.describe(graph)?;
     if let Some(why) = described.scaling.why() {
         bail!("{}: does not scale with the batch: {why}", described.name);
     }
-    match described.nodes.iter().find(|n| !n.known) {
-        Some(node) => bail!("{}: no template knows {} ({})", described.name, node.name, node.op),
-        None => Ok(()),
+    if let Some(node) = described.nodes.iter().find(|n| !n.known) {
+        bail!("{}: no template knows {} ({})", described.name, node.name, node.op);
     }
-}
-
-fn one(graph: &Graph, describer: &Describer) -> Result<Arc<DescribedGraph>> {
-    let mut described = describer.describe(graph)?;
-    ensure_usable(&described)?;
     // Names are for people; by the hundred thousand graphs they would be most of the memory.
     described.origins = Vec::new();
     for node in &mut described.nodes {

@@ -9,11 +9,10 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use ledg_cost_model::onnx::OnnxOptions;
 use ledg_cost_model::template::hardware::HardwareRegistry;
-use ledg_cost_model::{DescribedGraph, Describer, RawPlatform};
+use ledg_cost_model::{BatchScaling, DescribedGraph, Describer, RawPlatform};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::describe::ensure_usable;
 use super::{Dataset, GraphEntry, PlatformEntry, Record};
 
 #[derive(Deserialize)]
@@ -154,6 +153,8 @@ fn load_graphs(
 fn describe(name: &str, bytes: Vec<u8>, describer: &Describer) -> Result<DescribedGraph> {
     let imported = ledg_cost_model::onnx::import_bytes(name, bytes.into(), &OnnxOptions::default())?;
     let described = describer.describe(&imported.graph)?;
-    ensure_usable(&described)?;
+    if let BatchScaling::Fixed { why } = &described.scaling {
+        bail!("{name}: is known at its own batch only: {why}");
+    }
     Ok(described)
 }
