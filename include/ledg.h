@@ -151,7 +151,7 @@
 #define LEDG_E_PANIC -19
 
 /**
- * An edit that names what is not there, or cannot be made.
+ * An edit that names what is not there, or cannot be made. Since ABI 1.1.
  */
 #define LEDG_E_EDIT -20
 
@@ -370,29 +370,29 @@
 #define LEDG_EXPLAIN_MASKS (1 << 1)
 
 /**
- * Edit: sets the one attribute in `attrs` of the node `node`; the others stay.
+ * Edit: sets the one attribute in `attrs` of the node `node`; the others stay. Since ABI 1.1.
  */
 #define LEDG_EDIT_ATTRIBUTE 1
 
 /**
- * Edit: gives the value `value` the shape `dims`. Shapes of other values do not follow: say all that change.
+ * Edit: gives the value `value` the shape `dims`. Shapes of other values do not follow: say all that change. Since ABI 1.1.
  */
 #define LEDG_EDIT_SHAPE 2
 
 /**
- * Edit: replaces the operator (`domain`, `op`), `attrs` and `inputs` of the node `node`; its name and outputs stay.
+ * Edit: replaces the operator (`domain`, `op`), `attrs` and `inputs` of the node `node`; its name and outputs stay. Since ABI 1.1.
  */
 #define LEDG_EDIT_REPLACE 3
 
 /**
  * Edit: adds the node `node` of the operator (`domain`, `op`) with `attrs` and `inputs`. Its one output is the new value
  * `value` of the type `dtype` and the shape `dims`, which takes over the readers of the value `replaces`, and its place
- * among the graph's outputs, if that is not empty.
+ * among the graph's outputs, if that is not empty. Since ABI 1.1.
  */
 #define LEDG_EDIT_INSERT 4
 
 /**
- * Edit: removes the node `node`, which has one output; who read that reads the node's first input instead.
+ * Edit: removes the node `node`, which has one output; who read that reads the node's first input instead. Since ABI 1.1.
  */
 #define LEDG_EDIT_REMOVE 5
 
@@ -461,6 +461,7 @@ typedef struct ledg_schedule_model ledg_schedule_model;
 /**
  * A graph on fixed platforms, with all that a model has worked out about it, so that a candidate costs what its edits can
  * influence and no more. For one thread at a time; it does not need the model, graph and platforms that it was made from.
+ * Since ABI 1.1.
  */
 typedef struct ledg_session ledg_session;
 
@@ -566,11 +567,11 @@ typedef struct ledg_graph_opts {
      */
     uint32_t reserved;
     /**
-     * Most nodes; 0 means 50,000.
+     * Most nodes, up to 16,777,216; 0 means 50,000.
      */
     uint64_t max_nodes;
     /**
-     * Most values; 0 means 400,000.
+     * Most values, up to 16,777,216; 0 means 400,000.
      */
     uint64_t max_values;
     /**
@@ -588,11 +589,11 @@ typedef struct ledg_builder_opts {
      */
     size_t struct_size;
     /**
-     * Most nodes; 0 means 50,000.
+     * Most nodes, up to 16,777,216; 0 means 50,000.
      */
     uint64_t max_nodes;
     /**
-     * Most values; 0 means 400,000.
+     * Most values, up to 16,777,216; 0 means 400,000.
      */
     uint64_t max_values;
 } ledg_builder_opts;
@@ -851,7 +852,7 @@ typedef struct ledg_node_columns {
 
 /**
  * One change of a graph. Nodes and values are named as in the graph, or as earlier edits of the same candidate named what
- * they added. Set `kind` and what it asks for, zero the rest. This struct never changes.
+ * they added. Set `kind` and what it asks for, zero the rest. This struct never changes. Since ABI 1.1.
  */
 typedef struct ledg_edit {
     /**
@@ -1517,9 +1518,9 @@ ledg_status ledg_model_calibrate(const struct ledg_model *model,
                                  struct ledg_error **err);
 
 /**
- * Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on platforms: `batch_sizes` holds one batch size for
- * all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
- * `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`.
+ * Makes a session of a graph at batch 1 (see `ledg_graph_with_batch`) on `n_hw` platforms, 1 to 65,536: `batch_sizes` holds one
+ * batch size for all of them, or one for each, at least 1; NULL, with `n_batch_sizes` 0, means 1. Needs a model with
+ * `LEDG_CAP_DELTA`. The caller owns `*out`; free it with `ledg_session_free`. Since ABI 1.1.
  *
  * Errors: `LEDG_E_MODEL` for a model without `LEDG_CAP_DELTA`; `LEDG_E_GRAPH`, `LEDG_E_TEMPLATE` and `LEDG_E_HARDWARE` as
  * for a row of `ledg_predict`.
@@ -1535,10 +1536,10 @@ ledg_status ledg_session_new(const struct ledg_model *model,
 
 /**
  * Predicts what candidates would cost; the session's graph stays as it is. Row `c * n_hw + h` of the columns is candidate `c`
- * on platform `h` of the session, so `columns->len` is at least `n_candidates * n_hw`. `opts` may be NULL; its `threads`
- * is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
+ * on platform `h` of the session, so `columns->len` is at least `n_candidates * n_hw`, which is at most 16,777,216. `opts` may be
+ * NULL; its `threads` is at most 1. A candidate that cannot be answered fails alone, with all its rows; when the call as a whole fails no
  * column is touched; both as in `ledg_predict`. The answers are those of `ledg_predict` on the edited graph to within one
- * part in a million.
+ * part in a million. Since ABI 1.1.
  *
  * Errors: of the call those of `ledg_predict`; of a row also `LEDG_E_EDIT`.
  */
@@ -1550,7 +1551,7 @@ ledg_status ledg_session_predict(struct ledg_session *session,
                                  struct ledg_error **err);
 
 /**
- * Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was.
+ * Adopts edits: later candidates start from the edited graph. A call that fails leaves the session as it was. Since ABI 1.1.
  *
  * Errors: `LEDG_E_EDIT` for an edit that names what is not there, `LEDG_E_GRAPH` for one that breaks a rule of graphs.
  */
@@ -1559,20 +1560,20 @@ ledg_status ledg_session_apply(struct ledg_session *session,
                                struct ledg_error **err);
 
 /**
- * Gives the session's graph as it stands. The caller owns `*out`; free it with `ledg_graph_free`.
+ * Gives the session's graph as it stands. The caller owns `*out`; free it with `ledg_graph_free`. Since ABI 1.1.
  */
 ledg_status ledg_session_graph(const struct ledg_session *session,
                                struct ledg_graph **out,
                                struct ledg_error **err);
 
 /**
- * Frees a session. NULL is fine.
+ * Frees a session. NULL is fine. Since ABI 1.1.
  */
 void ledg_session_free(struct ledg_session *session);
 
 /**
  * Makes a model that has learned nothing: it refuses to score until `ledg_model_update` gave it something to learn from.
- * `seed` decides its initial weights. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+ * `seed` decides its initial weights. The caller owns `*out`; free it with `ledg_schedule_model_free`. Since ABI 1.1.
  */
 ledg_status ledg_schedule_model_new(uint64_t seed,
                                     struct ledg_schedule_model **out,
@@ -1580,7 +1581,7 @@ ledg_status ledg_schedule_model_new(uint64_t seed,
 
 /**
  * Loads a schedule model from a file. A file that is damaged or was made for other sentences, numbers or another encoder is
- * refused. The caller owns `*out`; free it with `ledg_schedule_model_free`.
+ * refused. The caller owns `*out`; free it with `ledg_schedule_model_free`. Since ABI 1.1.
  *
  * Errors: `LEDG_E_IO`, `LEDG_E_MODEL`.
  */
@@ -1589,7 +1590,7 @@ ledg_status ledg_schedule_model_load(struct ledg_str path,
                                      struct ledg_error **err);
 
 /**
- * Saves a schedule model, what it learned by updates included. The file appears complete or not at all.
+ * Saves a schedule model, what it learned by updates included. The file appears complete or not at all. Since ABI 1.1.
  *
  * Errors: `LEDG_E_IO`.
  */
@@ -1599,12 +1600,12 @@ ledg_status ledg_schedule_model_save(const struct ledg_schedule_model *model,
 
 /**
  * Number of measured candidates that a model has learned from, in pretraining and by its update; 0 for one that refuses to score,
- * and for NULL.
+ * and for NULL. Since ABI 1.1.
  */
 uint64_t ledg_schedule_model_records(const struct ledg_schedule_model *model);
 
 /**
- * Frees a schedule model. NULL is fine.
+ * Frees a schedule model. NULL is fine. Since ABI 1.1.
  */
 void ledg_schedule_model_free(struct ledg_schedule_model *model);
 
@@ -1612,6 +1613,7 @@ void ledg_schedule_model_free(struct ledg_schedule_model *model);
  * Scores `n` candidates of one task, at most 16,777,216; larger is better; scores of different tasks do not compare. `task` is JSON (see
  * `plugins/tvm`), each of `traces` is a trace as TVM prints it. A candidate whose trace is none fails alone: its score is NaN and
  * its status, in `status` unless that is NULL, says why. `scores` has room for `n` numbers. Nothing is written if the call fails.
+ * Since ABI 1.1.
  *
  * Errors: of the call `LEDG_E_MODEL` for a model that has learned nothing, `LEDG_E_PARSE` for a task; of a candidate
  * `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known, `LEDG_E_LIMIT`.
@@ -1626,7 +1628,7 @@ ledg_status ledg_schedule_score(const struct ledg_schedule_model *model,
 
 /**
  * Gives a candidate as a graph, as JSON: its nodes with sentences and numbers, and its edges. The caller owns `*out`; free it
- * with `ledg_string_free`.
+ * with `ledg_string_free`. Since ABI 1.1.
  *
  * Errors: `LEDG_E_PARSE`, `LEDG_E_UNKNOWN_OP` for a primitive that is not known.
  */

@@ -83,7 +83,10 @@ fn what_came_after_the_first_version_says_since_when() {
     let lines: Vec<&str> = header.lines().collect();
     let mut later = 0;
     for (i, line) in lines.iter().enumerate() {
-        let is_function = line.contains(" ledg_") && line.contains('(') && !line.starts_with([' ', '/']);
+        let is_function = line.contains(" ledg_")
+            && line.contains('(')
+            && !line.starts_with([' ', '/'])
+            && !line.starts_with("typedef ");
         let name =
             line.split(['(', ' ', '*']).find(|word| word.starts_with("ledg_") && line.contains(&format!("{word}(")));
         let Some(name) = name.filter(|name| is_function && !first.lines().any(|symbol| symbol == *name)) else {

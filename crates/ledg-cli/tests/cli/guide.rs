@@ -78,6 +78,12 @@ fn the_guide_s_commands_do_what_it_says() {
         calibrated.contains("amd-rx-7900-gre:fp32") && calibrated.contains("after, cross-validated"),
         "{calibrated}"
     );
+    // Measurements of 1.3 times what was predicted: a level is all that there is to find, whatever model was trained since.
+    let mape = |row: &str| -> f64 {
+        let line = calibrated.lines().find(|line| line.contains(row)).unwrap();
+        line.split('|').nth(6).unwrap().trim().trim_end_matches(" %").parse().unwrap()
+    };
+    assert!(mape("after, cross-validated") < mape(" before ") / 1.5, "{calibrated}");
     // What the guide says of the report is what the report says.
     let report = bench.ok("plugin check gre");
     for said in ["AMD GPU FP32 46 RDNA 3 260W", "ParamL ConvSwish 3 stride 2 depthwise"] {
