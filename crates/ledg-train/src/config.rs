@@ -488,6 +488,8 @@ mod tests {
         assert!(nan.contains("train.learning_rate") && nan.contains("NaN"), "{nan}");
         let folds = error(&FAMILIES.replace("run_folds = 5", "run_folds = 6"));
         assert!(folds.contains("run_folds"), "{folds}");
+        let seeds = error(&FAMILIES.replacen("seeds = [", "seeds = [1, 1, ", 1));
+        assert!(seeds.contains("`seeds` names 1 twice"), "{seeds}");
         let ensembles = error(&FAMILIES.replace("[data]", "ensembles_of = 7\n\n[data]"));
         assert!(ensembles.contains("ensembles_of") && ensembles.contains("ensembles of 7"), "{ensembles}");
     }

@@ -45,3 +45,21 @@ pub fn write_tensors(
     let bytes = safetensors::serialize(tensors.iter(), metadata).context("tensors cannot be serialised")?;
     write(path, &bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Others may read what was written, as far as the user lets them read any file.
+    #[cfg(unix)]
+    #[test]
+    fn a_written_file_is_like_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (own, other) = (dir.path().join("a/own"), dir.path().join("other"));
+        write(&own, b"text").unwrap();
+        std::fs::write(&other, b"text").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!((std::fs::read(&own).unwrap(), mode(&own)), (b"text".to_vec(), mode(&other)));
+    }
+}

@@ -371,6 +371,16 @@ mod tests {
         assert!(error.contains("nothing to validate on"), "{error}");
     }
 
+    #[test]
+    fn a_checkpoint_of_other_settings_or_data_is_not_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        claim(dir.path(), "settings", "data").unwrap();
+        claim(dir.path(), "settings", "data").unwrap();
+        let refused = |settings, data| claim(dir.path(), settings, data).unwrap_err().to_string();
+        assert!(refused("settings", "others").contains("of other data"));
+        assert!(refused("others", "data").contains("of other settings"));
+    }
+
     /// Intervals are the bundle's only as far as what they were calibrated on was trained as the bundle is.
     #[test]
     fn intervals_are_calibrated_by_the_settings_that_ship() {

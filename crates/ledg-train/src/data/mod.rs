@@ -140,6 +140,17 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_counts_by_its_own_batch() {
+        let mut data = synthetic::dataset();
+        let record = Record { batch: 16, ..data.records[0] };
+        assert_eq!(data.units(&record), 16.0);
+        let mut plan = (*data.graphs[record.graph].graph).clone();
+        plan.unit = 16;
+        data.graphs[record.graph].graph = Arc::new(plan);
+        assert_eq!(data.units(&record), 1.0);
+    }
+
+    #[test]
     fn appended_data_share_platforms_and_keep_their_records() {
         let (mut all, other) = (synthetic::dataset(), synthetic::dataset());
         let (graphs, records) = (all.graphs.len(), all.records.clone());
