@@ -1,9 +1,10 @@
 //! Unseen chips with a few of their records: what calibration makes of the model, and of the baselines with the same
 //! records.
 //!
-//! For each platform of a chip, and each model that did not see it, `n` records are drawn. The model is calibrated to them as `CostModel::calibrate` does it; to what
-//! other methods predict, the level is added that the same fit gives where there is nothing but a level. The error is that
-//! on the platform's other records. Every method gets the same draws.
+//! For each platform of a chip, and each model that did not see it, `n` records are drawn. The model is calibrated to
+//! them as `CostModel::calibrate` does it; to what other methods predict, the level is added that the same fit gives
+//! where there is nothing but a level. The error is that on the platform's other records. Every method gets the same
+//! draws.
 
 use std::collections::BTreeMap;
 
