@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::inputs::N_NUMBERS;
+use super::process;
 use crate::config::DataConfig;
 
 /// One experiment.
@@ -52,9 +53,6 @@ pub struct Reference {
 pub struct Mixture {
     /// Its share of the mean of the two scores, each standardised over all cells.
     pub weight: f64,
-    /// Whether it is told which kinds of operators a cell has at all, beside how many of them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub kinds: bool,
 }
 
 /// What is trained on.
@@ -224,7 +222,7 @@ impl AccuracyExperiment {
         match &self.gaussian_process {
             None => Ok(training),
             Some(mixture) => {
-                Ok(format!("{:x}", Sha256::digest(serde_json::to_string(&(training, "gaussian_process", mixture))?)))
+                Ok(format!("{:x}", Sha256::digest(serde_json::to_string(&(training, process::FORM, mixture))?)))
             }
         }
     }

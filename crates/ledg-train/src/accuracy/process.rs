@@ -1,9 +1,10 @@
 //! A Gaussian process over what cells are made of: another kind of learner, whose errors are not the transformer's.
 //!
-//! `k(a, b) = σ² exp(-½ Σ_g d_g(a, b)² / (m_g ℓ_g²)) + λ² (1 + s_a · s_b / 10)`, noise `τ²` on the diagonal. Three groups g describe a
+//! `k(a, b) = σ² exp(-½ Σ_g d_g(a, b)² / (m_g ℓ_g²)) + λ² (1 + s_a · s_b / 10)`, noise `τ²` on the diagonal. Six groups g describe a
 //! cell: its summary numbers s; its neighbourhoods (Weisfeiler-Lehman labels, one and two steps towards the input and towards the
-//! output; Shervashidze et al. 2011, and Ru et al. 2021 for cells); its ways from input to output, each the operators along it. `m_g`
-//! is the median of the training samples' squared distances. The six constants are those of the largest posterior density given the
+//! output; Shervashidze et al. 2011, and Ru et al. 2021 for cells), as they are, with convolutions alike, and with all operators
+//! alike; the operators along its ways from input to output, singly and in pairs, as they are and with convolutions alike. `m_g` is
+//! the median of the training samples' squared distances. The nine constants are those of the largest posterior density given the
 //! first 600 training samples; nothing else is chosen.
 //!
 //! **Invariant:** the order of cells does not matter, nor what else is ranked with them.
@@ -15,6 +16,13 @@ use argmin::core::{CostFunction, Executor, State};
 use argmin::solver::neldermead::NelderMead;
 use ledg_zoo::cell::{CellGraph, CellOp};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::config::Merit;
+use super::train::{merits, standardised};
+
+/// Names this form of the process in the settings' hash: to be changed with what it computes.
+pub const FORM: &str = "gaussian_process, six groups";
 
 /// Summary numbers of a cell.
 const N_SUMMARY: usize = 20;
@@ -22,14 +30,20 @@ const N_SUMMARY: usize = 20;
 /// Samples from which the constants are fitted; all are used to rank.
 const FITTED_ON: usize = 600;
 
+/// Groups of counts that describe a cell, beside its summary.
+const N_COUNTED: usize = 5;
+
+/// All groups.
+const N_GROUPS: usize = 1 + N_COUNTED;
+
 /// Steps of the search for the constants.
-const SEARCH_STEPS: u64 = 150;
+const SEARCH_STEPS: u64 = 225;
 
 /// Constants, as logarithms: σ², λ², the lengths ℓ by group, τ².
-const N_CONSTANTS: usize = 6;
+const N_CONSTANTS: usize = N_GROUPS + 3;
 
 /// Where the search starts, and the mean of the prior of the constants.
-const START: [f64; N_CONSTANTS] = [0.0, -2.0, 0.5, 0.5, 0.5, -3.0];
+const START: [f64; N_CONSTANTS] = [0.0, -2.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, -3.0];
 
 /// Standard deviation of that prior: a constant that the samples say nothing of stays within a factor of some ten.
 const PRIOR_STD: f64 = 2.0;
@@ -43,8 +57,7 @@ type Counts = Vec<(usize, f64)>;
 /// What a cell is made of.
 struct Description {
     summary: [f64; N_SUMMARY],
-    neighbourhoods: Counts,
-    ways: Counts,
+    counted: [Counts; N_COUNTED],
 }
 
 /// Numbers of the texts that features are called.
@@ -58,17 +71,17 @@ impl Vocabulary {
     }
 }
 
-/// Scores of all cells after learning from `learned`, places in `cells` with their merits (mean 0, standard deviation 1). With `kinds`
-/// the summary says which kinds of operators are there at all.
+/// Scores of all cells after learning from `learned`, places in `cells` with their accuracies.
 ///
 /// # Errors
 /// A covariance that is not positive definite.
-pub fn rank(cells: &[&CellGraph], learned: &[(usize, f64)], kinds: bool) -> Result<Vec<f64>> {
+pub fn rank(cells: &[&CellGraph], learned: &[(usize, f64)]) -> Result<Vec<f64>> {
     let mut vocabulary = Vocabulary::default();
-    let mut described: Vec<Description> = cells.iter().map(|cell| describe(cell, &mut vocabulary, kinds)).collect();
+    let mut described: Vec<Description> = cells.iter().map(|cell| describe(cell, &mut vocabulary)).collect();
     standardise(&mut described, learned);
     let samples: Vec<&Description> = learned.iter().map(|&(cell, _)| &described[cell]).collect();
-    let merits = DVector::from_iterator(learned.len(), learned.iter().map(|&(_, merit)| merit));
+    let accuracies: Vec<f64> = learned.iter().map(|&(_, accuracy)| accuracy).collect();
+    let merits = DVector::from_vec(wanted(&accuracies));
 
     let fitted_on = samples.len().min(FITTED_ON);
     let evidence = Evidence::new(&samples[..fitted_on], merits.rows(0, fitted_on).into_owned());
@@ -86,6 +99,19 @@ pub fn rank(cells: &[&CellGraph], learned: &[(usize, f64)], kinds: bool) -> Resu
     Ok(described.iter().map(score).collect())
 }
 
+/// What is learned of samples: half their place among them, half the normal score of that place, as the accuracies of the best and of
+/// the worst lie further apart than their places do; mean 0, standard deviation 1.
+fn wanted(accuracies: &[f64]) -> Vec<f64> {
+    let normal = Normal::standard();
+    let n = accuracies.len() as f64;
+    let places = merits(Merit::Rank, accuracies);
+    let below = |a: f64| accuracies.iter().filter(|&&b| b < a).count() as f64;
+    let same = |a: f64| accuracies.iter().filter(|&&b| b == a).count() as f64;
+    let scores: Vec<f64> = accuracies.iter().map(|&a| normal.inverse_cdf((below(a) + 0.5 * same(a)) / n)).collect();
+    let both: Vec<f64> = places.iter().zip(standardised(&scores)).map(|(place, score)| place + score).collect();
+    standardised(&both)
+}
+
 fn decomposed(covariance: DMatrix<f64>) -> Result<Cholesky<f64, Dyn>> {
     Cholesky::new(covariance).context("the covariance of the training samples is not positive definite")
 }
@@ -95,18 +121,18 @@ struct Kernel {
     signal: f64,
     linear: f64,
     /// 1 / (m ℓ²) by group.
-    scales: [f64; 3],
+    scales: [f64; N_GROUPS],
     noise: f64,
 }
 
 impl Kernel {
-    fn new(constants: &[f64], medians: [f64; 3]) -> Self {
+    fn new(constants: &[f64], medians: [f64; N_GROUPS]) -> Self {
         let signal = constants[0].exp();
         Kernel {
             signal,
             linear: constants[1].exp(),
             scales: std::array::from_fn(|g| (-2.0 * constants[2 + g]).exp() / medians[g]),
-            noise: constants[5].exp() + LEAST_NOISE * signal,
+            noise: constants[N_CONSTANTS - 1].exp() + LEAST_NOISE * signal,
         }
     }
 
@@ -114,7 +140,7 @@ impl Kernel {
         self.of(distances(a, b), dot(&a.summary, &b.summary))
     }
 
-    fn of(&self, distances: [f64; 3], dot: f64) -> f64 {
+    fn of(&self, distances: [f64; N_GROUPS], dot: f64) -> f64 {
         let sum: f64 = distances.iter().zip(self.scales).map(|(d, scale)| d * scale).sum();
         self.signal * (-0.5 * sum).exp() + self.linear * (1.0 + dot / 10.0)
     }
@@ -123,15 +149,15 @@ impl Kernel {
 /// What the training samples say of the constants.
 struct Evidence {
     /// Of the samples, row by row: squared distances by group, product of the summaries.
-    pairs: Vec<([f64; 3], f64)>,
-    medians: [f64; 3],
+    pairs: Vec<([f64; N_GROUPS], f64)>,
+    medians: [f64; N_GROUPS],
     merits: DVector<f64>,
 }
 
 impl Evidence {
     fn new(samples: &[&Description], merits: DVector<f64>) -> Self {
         let row = |a: &&Description| samples.iter().map(|b| (distances(a, b), dot(&a.summary, &b.summary))).collect();
-        let pairs: Vec<([f64; 3], f64)> = samples.iter().flat_map(|a| -> Vec<_> { row(a) }).collect();
+        let pairs: Vec<([f64; N_GROUPS], f64)> = samples.iter().flat_map(|a| -> Vec<_> { row(a) }).collect();
         let medians = std::array::from_fn(|g| {
             let mut all: Vec<f64> = pairs.iter().map(|(d, _)| d[g]).collect();
             all.sort_unstable_by(f64::total_cmp);
@@ -185,9 +211,11 @@ impl CostFunction for Search<'_> {
 }
 
 /// Squared distances by group.
-fn distances(a: &Description, b: &Description) -> [f64; 3] {
-    let summary = a.summary.iter().zip(b.summary).map(|(x, y)| (x - y).powi(2)).sum();
-    [summary, squared_distance(&a.neighbourhoods, &b.neighbourhoods), squared_distance(&a.ways, &b.ways)]
+fn distances(a: &Description, b: &Description) -> [f64; N_GROUPS] {
+    std::array::from_fn(|g| match g.checked_sub(1) {
+        None => a.summary.iter().zip(b.summary).map(|(x, y)| (x - y).powi(2)).sum(),
+        Some(counted) => squared_distance(&a.counted[counted], &b.counted[counted]),
+    })
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -224,33 +252,75 @@ fn standardise(described: &mut [Description], learned: &[(usize, f64)]) {
     }
 }
 
-fn describe(cell: &CellGraph, vocabulary: &mut Vocabulary, kinds: bool) -> Description {
+/// Which operators go by one name.
+#[derive(Debug, Clone, Copy)]
+enum Names {
+    /// None but the same.
+    Own,
+    /// Convolutions.
+    ConvolutionsAlike,
+    /// All; input and output stay what they are.
+    AllAlike,
+}
+
+impl Names {
+    fn of(self, op: CellOp) -> CellOp {
+        match (self, op) {
+            (_, CellOp::Input | CellOp::Output) | (Names::Own, _) => op,
+            (Names::ConvolutionsAlike, CellOp::AvgPool3x3 | CellOp::MaxPool3x3) => op,
+            (Names::ConvolutionsAlike, CellOp::Conv3x3 | CellOp::Conv1x1) | (Names::AllAlike, _) => CellOp::Conv3x3,
+        }
+    }
+}
+
+fn describe(cell: &CellGraph, vocabulary: &mut Vocabulary) -> Description {
+    let readers = cell.readers();
+    let ways = ways(cell);
+    Description {
+        summary: summary(cell, &ways, &readers),
+        counted: [
+            neighbourhoods(cell, &readers, Names::Own, vocabulary),
+            neighbourhoods(cell, &readers, Names::ConvolutionsAlike, vocabulary),
+            neighbourhoods(cell, &readers, Names::AllAlike, vocabulary),
+            steps(&ways, Names::Own, vocabulary),
+            steps(&ways, Names::ConvolutionsAlike, vocabulary),
+        ],
+    }
+}
+
+/// How often each label of one and of two steps is there, towards the input and towards the output.
+fn neighbourhoods(
+    cell: &CellGraph,
+    readers: &[Vec<(usize, u32)>],
+    names: Names,
+    vocabulary: &mut Vocabulary,
+) -> Counts {
     let nodes = cell.nodes();
     let sources: Vec<Vec<(usize, u32)>> = nodes.iter().map(|n| n.sources.clone()).collect();
-    let readers = cell.readers();
-
-    let mut neighbourhoods: BTreeMap<usize, f64> = BTreeMap::new();
-    for (towards, edges) in [("input", &sources), ("output", &readers)] {
-        let mut labels: Vec<String> = nodes.iter().map(|n| format!("{:?}", n.op)).collect();
+    let mut counts: BTreeMap<usize, f64> = BTreeMap::new();
+    for (towards, edges) in [("input", &sources[..]), ("output", readers)] {
+        let mut labels: Vec<String> = nodes.iter().map(|n| format!("{:?}", names.of(n.op))).collect();
         for _ in 0..2 {
             labels = edges.iter().zip(&labels).map(|(edges, own)| neighbourhood(own, edges, &labels)).collect();
             for label in &labels {
-                *neighbourhoods.entry(vocabulary.place(format!("{towards} {label}"))).or_default() += 1.0;
+                *counts.entry(vocabulary.place(format!("{names:?} {towards} {label}"))).or_default() += 1.0;
             }
         }
     }
+    counts.into_iter().collect()
+}
 
-    let ways = ways(cell);
-    Description {
-        summary: summary(cell, &ways, &readers, kinds),
-        neighbourhoods: neighbourhoods.into_iter().collect(),
-        ways: {
-            let named = |(way, times): (&Vec<CellOp>, &f64)| (vocabulary.place(format!("{way:?}")), times.ln_1p());
-            let mut counts: Counts = ways.iter().map(named).collect();
-            counts.sort_unstable_by_key(|&(way, _)| way);
-            counts
-        },
+/// How often each operator and each pair of neighbours is there along the ways, ends included: ln(1 + times).
+fn steps(ways: &BTreeMap<Vec<CellOp>, f64>, names: Names, vocabulary: &mut Vocabulary) -> Counts {
+    let mut counts: BTreeMap<usize, f64> = BTreeMap::new();
+    for (way, times) in ways {
+        let ends = ([CellOp::Input], [CellOp::Output]);
+        let along: Vec<CellOp> = ends.0.iter().chain(way).chain(&ends.1).map(|&op| names.of(op)).collect();
+        for step in along.windows(1).chain(along.windows(2)) {
+            *counts.entry(vocabulary.place(format!("{names:?} {step:?}"))).or_default() += times;
+        }
     }
+    counts.into_iter().map(|(step, times)| (step, times.ln_1p())).collect()
 }
 
 /// A node's label one step further: its own, and those of its neighbours, sorted.
@@ -279,12 +349,7 @@ fn ways(cell: &CellGraph) -> BTreeMap<Vec<CellOp>, f64> {
     reach.pop().unwrap_or_default()
 }
 
-fn summary(
-    cell: &CellGraph,
-    ways: &BTreeMap<Vec<CellOp>, f64>,
-    readers: &[Vec<(usize, u32)>],
-    kinds: bool,
-) -> [f64; N_SUMMARY] {
+fn summary(cell: &CellGraph, ways: &BTreeMap<Vec<CellOp>, f64>, readers: &[Vec<(usize, u32)>]) -> [f64; N_SUMMARY] {
     let nodes = cell.nodes();
     let number = |way: &[CellOp], wanted: &[CellOp]| way.iter().filter(|op| wanted.contains(op)).count() as f64;
     let conv = [CellOp::Conv3x3, CellOp::Conv1x1];
@@ -296,8 +361,7 @@ fn summary(
     let mean = |wanted: &[CellOp]| ways.iter().map(|(w, n)| n * number(w, wanted)).sum::<f64>() / total.max(1.0);
     let nodes_of = |wanted: &[CellOp]| nodes.iter().filter(|n| wanted.contains(&n.op)).count() as f64;
     let times = |edges: &[(usize, u32)]| edges.iter().map(|&(_, n)| f64::from(n)).sum::<f64>();
-    // What is the same for all cells counts for nothing.
-    let any = |wanted: &[CellOp]| f64::from(u8::from(kinds && nodes_of(wanted) > 0.0));
+    let any = |wanted: &[CellOp]| f64::from(u8::from(nodes_of(wanted) > 0.0));
     [
         most(&all),
         least(&all),
@@ -347,15 +411,61 @@ mod tests {
         let found = ways(&cell);
         let expected = [(vec![], 1.0), (vec![CellOp::Conv3x3], 1.0), (vec![CellOp::Conv3x3, CellOp::AvgPool3x3], 1.0)];
         assert_eq!(found, expected.into());
-        let summary = describe(&cell, &mut Vocabulary::default(), false).summary;
+        let summary = describe(&cell, &mut Vocabulary::default()).summary;
         let third = 1.0 / 3.0;
         // operators on ways: most, least; 3x3 convolutions; convolutions; ways; means; share of the bare input; nodes; edges
         let by_hand =
             [2.0, 0.0, 1.0, 0.0, 1.0, 0.0, 4.0_f64.ln(), 1.0, 2.0 * third, 0.0, third, 1.0, 0.0, 1.0, 5.0, 2.0, 3.0];
         summary.iter().zip(by_hand).for_each(|(x, y)| assert!((x - y).abs() < 1e-12, "{summary:?}"));
         // whether there are 3x3 convolutions, 1x1 convolutions, pools
-        assert_eq!(summary[17..], [0.0; 3]);
-        assert_eq!(describe(&cell, &mut Vocabulary::default(), true).summary[17..], [1.0, 0.0, 1.0]);
+        assert_eq!(summary[17..], [1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn steps_by_hand() {
+        // input → 1x1 a → 3x3 b → output, and input → output, twice
+        let ways: BTreeMap<_, _> = [(vec![], 2.0), (vec![CellOp::Conv1x1, CellOp::Conv3x3], 1.0)].into();
+        let counts = |names: Names| {
+            let mut vocabulary = Vocabulary::default();
+            let counts = steps(&ways, names, &mut vocabulary);
+            let times: Vec<f64> = counts.iter().map(|&(_, ln_times)| ln_times.exp_m1().round()).collect();
+            let mut texts: Vec<(usize, String)> = vocabulary.0.into_iter().map(|(text, place)| (place, text)).collect();
+            texts.sort_unstable();
+            texts.into_iter().map(|(_, text)| text).zip(times).collect::<BTreeMap<String, f64>>()
+        };
+        let own = counts(Names::Own);
+        assert_eq!((own["Own [Input]"], own["Own [Input, Output]"], own["Own [Conv1x1, Conv3x3]"]), (3.0, 2.0, 1.0));
+        assert_eq!(own.len(), 4 + 4);
+        let alike = counts(Names::ConvolutionsAlike);
+        assert_eq!((alike["ConvolutionsAlike [Conv3x3]"], alike.len()), (2.0, 3 + 4));
+    }
+
+    #[test]
+    fn neighbourhoods_by_names() {
+        let labels = |text: &str, names: Names| {
+            let (cell, mut vocabulary) = (cell(text), Vocabulary::default());
+            neighbourhoods(&cell, &cell.readers(), names, &mut vocabulary);
+            vocabulary.0.into_keys().collect::<Vec<_>>()
+        };
+        let (big, small, pool) = ("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3");
+        let with = |op: &str| format!("|{op}~0|+|none~0|{op}~1|+|skip_connect~0|none~1|skip_connect~2|");
+        for (names, like_small, like_pool) in
+            [(Names::Own, false, false), (Names::ConvolutionsAlike, true, false), (Names::AllAlike, true, true)]
+        {
+            let own = labels(&with(big), names);
+            assert_eq!(own == labels(&with(small), names), like_small, "{names:?}");
+            assert_eq!(own == labels(&with(pool), names), like_pool, "{names:?}");
+        }
+        // Ends are not operators.
+        assert!(labels(&with(pool), Names::AllAlike).iter().any(|label| label.contains("Output")));
+    }
+
+    #[test]
+    fn what_is_wanted_is_in_order_and_spreads_at_the_ends() {
+        let wanted = wanted(&[0.1, 0.9, 0.91, 0.92, 0.92, 0.93, 0.94, 0.95, 0.96]);
+        assert!(wanted.windows(2).all(|pair| pair[0] <= pair[1]) && wanted[3] == wanted[4], "{wanted:?}");
+        assert!(wanted[1] - wanted[0] > 1.2 * (wanted[2] - wanted[1]), "{wanted:?}");
+        assert!((wanted.iter().map(|x| x * x).sum::<f64>() - 9.0).abs() < 1e-9);
     }
 
     #[test]
@@ -377,9 +487,8 @@ mod tests {
             ways.keys().map(conv).max().unwrap_or(0) as f64 + 0.1 * ways.len() as f64
         };
         let worths: Vec<f64> = cells.iter().map(worth).collect();
-        let merits = super::super::train::standardised(&worths[..80]);
-        let learned: Vec<(usize, f64)> = merits.into_iter().enumerate().collect();
-        let scores = rank(&cells.iter().collect::<Vec<_>>(), &learned, false).unwrap();
+        let learned: Vec<(usize, f64)> = worths[..80].iter().copied().enumerate().collect();
+        let scores = rank(&cells.iter().collect::<Vec<_>>(), &learned).unwrap();
         let count = |cell: &CellGraph| cell.nodes().iter().filter(|n| n.op == CellOp::Conv3x3).count() as f64;
         let counts: Vec<f64> = cells.iter().map(count).collect();
         let tau = |scores: &[f64]| super::super::tau::tau(&scores[80..], &worths[80..]).unwrap();
@@ -388,7 +497,7 @@ mod tests {
 
         // Other cells, and another order, change no score.
         let fewer: Vec<&CellGraph> = cells[..100].iter().collect();
-        let again = rank(&fewer, &learned, false).unwrap();
+        let again = rank(&fewer, &learned).unwrap();
         again.iter().zip(&scores).for_each(|(x, y)| assert!((x - y).abs() < 1e-9, "{x} {y}"));
     }
 }

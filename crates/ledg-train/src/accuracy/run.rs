@@ -227,10 +227,8 @@ fn one(
         None => None,
         Some(mixture) => {
             bar.set_message("Gaussian process");
-            let accuracies: Vec<f64> = training.train.iter().map(|&i| data.accuracies[i]).collect();
-            let merits = train::merits(settings.merit, &accuracies);
-            let learned: Vec<_> = training.train.iter().map(|&i| graph_of[i]).zip(merits).collect();
-            Some((of_cells(&process::rank(&distinct, &learned, mixture.kinds)?), mixture.weight))
+            let learned: Vec<_> = training.train.iter().map(|&i| (graph_of[i], data.accuracies[i])).collect();
+            Some((of_cells(&process::rank(&distinct, &learned)?), mixture.weight))
         }
     };
     let mixture = process.as_ref().map(|(process, weight)| -> Vec<f64> {
