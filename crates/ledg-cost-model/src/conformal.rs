@@ -115,14 +115,14 @@ impl Conformal {
             Some(devices) => {
                 let share = coverage * (1.0 + 1.0 / devices as f64);
                 if share > 1.0 {
-                    return Err(bad("too few devices were held out of the model's training for it"));
+                    return Err(bad("too few devices were held out of the model's training for it: ask for less"));
                 }
                 share * last
             }
             None => {
                 let rank = ((self.n as f64 + 1.0) * coverage).ceil();
                 if rank > self.n as f64 {
-                    return Err(bad("the model was calibrated on too few records for it"));
+                    return Err(bad("the model was calibrated on too few records for it: ask for less"));
                 }
                 (rank - 1.0) / (self.n as f64 - 1.0).max(1.0) * last
             }

@@ -34,9 +34,11 @@ pub enum CostModelError {
     Untrained,
     /// A device's data sheet lacks a figure that the physical prior cannot do without.
     #[error(
-        "hardware `{hardware}`: {field} is not stated, and no latency can be estimated without it: add it to the device's TOML file"
+        "{origin}: hardware `{hardware}`: {field} is not stated, and no latency can be estimated without it: add it to that file"
     )]
     MissingFigure {
+        /// The device's TOML file.
+        origin: String,
         /// The device.
         hardware: String,
         /// The missing figure.

@@ -92,6 +92,7 @@ impl RawPlatform {
     pub fn seen_with(platform: &Platform, rates: Rates, settings: Settings, movement: Movement) -> Result<Self> {
         let n = platform.numbers();
         let bandwidth = n.bandwidth_bytes_s.ok_or_else(|| CostModelError::MissingFigure {
+            origin: platform.device.origin.clone(),
             hardware: platform.device.name.clone(),
             field: "memory_bandwidth_gb_s",
         })?;

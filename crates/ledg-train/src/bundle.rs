@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use ledg_cost_model::encoder::{Encoder, SentenceTable};
 use ledg_cost_model::template::hardware::HardwareRegistry;
@@ -66,6 +66,16 @@ pub fn make(experiment: &Experiment, held_out: &[Experiment; 2], runs: &Path, ou
 /// The bundle of the finished runs of an experiment, one member a seed, without intervals; the runs.
 pub fn of_runs(experiment: &Experiment, runs: &Path) -> Result<(Bundle, Vec<RunResult>)> {
     let (results, data) = run::load_results_and_data(runs, experiment)?;
+    let rules = run::rules()?;
+    if let Some(r) = results.iter().find(|r| r.rules.as_ref() != Some(&rules)) {
+        let found = r.rules.as_deref().unwrap_or("none on record");
+        bail!(
+            "{}: the run of seed {} was trained by other rules ({found}) than a bundle made now would name ({rules}); remove its \
+             folder to train it again",
+            experiment.name,
+            r.seed
+        );
+    }
     ensure!(
         results.iter().all(|r| r.fold == 0),
         "`{}` has several folds; a bundle's members differ in seed only",

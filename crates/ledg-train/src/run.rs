@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ledg_cost_model::predictor::{Normalization, PredictorConfig};
-use ledg_cost_model::{Describer, RawPlatform};
+use ledg_cost_model::template::TemplateSet;
+use ledg_cost_model::{Describer, PRIOR_VERSION, RawPlatform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,6 +27,9 @@ pub struct RunResult {
     pub config_hash: String,
     /// SHA-256 of the data.
     pub data_hash: String,
+    /// [`rules`] that the data was described by; runs of before they were kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
     /// Git revision of the working tree, `+` if it was changed.
     pub git: String,
     /// Processor the run was trained on.
@@ -211,7 +215,8 @@ fn one(
 ) -> Result<()> {
     let dir = dir(runs, experiment, seed, fold);
     let hash = config_hash(experiment)?;
-    claim(&dir, &hash, &data.hash)?;
+    let rules = rules()?;
+    claim(&dir, &hash, &data.hash, &rules)?;
     let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
     let bar = bars.add(ProgressBar::new(1).with_style(style).with_prefix(format!("seed {seed} fold {fold}")));
     let started = std::time::Instant::now();
@@ -233,6 +238,7 @@ fn one(
         experiment: experiment.name.clone(),
         config_hash: hash,
         data_hash: data.hash.clone(),
+        rules: Some(rules),
         git: git_revision(),
         machine: machine(),
         train_s: started.elapsed().as_secs_f64(),
@@ -290,17 +296,22 @@ pub fn limited(mut set: TrainingSet, data: &Dataset, config: &TrainConfig, seed:
     Ok(set)
 }
 
-/// Marks the folder as belonging to these settings and this data, so that no checkpoint of others is continued.
-pub fn claim(dir: &Path, settings: &str, data: &str) -> Result<()> {
-    let (path, own) = (dir.join("config-hash"), format!("{settings}\n{data}\n"));
+/// What networks are described by, beside the data: the templates' fingerprint and the version of the physical prior.
+pub fn rules() -> Result<String> {
+    Ok(format!("templates {}, prior {PRIOR_VERSION}", TemplateSet::builtin()?.fingerprint()))
+}
+
+/// Marks the folder as belonging to these settings, this data and these rules, so that no checkpoint of others is continued.
+pub fn claim(dir: &Path, settings: &str, data: &str, rules: &str) -> Result<()> {
+    let (path, own) = (dir.join("config-hash"), format!("{settings}\n{data}\n{rules}\n"));
     if path.exists() {
         let found = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        ensure!(
-            found == own,
-            "{}: holds a checkpoint of other {}; remove the folder to start afresh",
-            dir.display(),
-            if found.lines().next() == Some(settings) { "data" } else { "settings" }
-        );
+        let what = ["settings", "data", "templates or rules of the prior"];
+        let other = std::iter::zip([settings, data, rules], what).zip(found.lines().chain(std::iter::repeat("")));
+        let other = other.into_iter().find(|((own, _), found)| own != found);
+        if let Some(((_, what), _)) = other {
+            bail!("{}: holds a checkpoint of other {what}; remove the folder to start afresh", dir.display());
+        }
         return Ok(());
     }
     files::write(&path, own.as_bytes())
@@ -374,11 +385,15 @@ mod tests {
     #[test]
     fn a_checkpoint_of_other_settings_or_data_is_not_gone_on_with() {
         let dir = tempfile::tempdir().unwrap();
-        claim(dir.path(), "settings", "data").unwrap();
-        claim(dir.path(), "settings", "data").unwrap();
-        let refused = |settings, data| claim(dir.path(), settings, data).unwrap_err().to_string();
-        assert!(refused("settings", "others").contains("of other data"));
-        assert!(refused("others", "data").contains("of other settings"));
+        claim(dir.path(), "settings", "data", "rules").unwrap();
+        claim(dir.path(), "settings", "data", "rules").unwrap();
+        let refused = |settings, data, rules| claim(dir.path(), settings, data, rules).unwrap_err().to_string();
+        assert!(refused("settings", "others", "rules").contains("of other data;"));
+        assert!(refused("others", "data", "rules").contains("of other settings;"));
+        assert!(refused("settings", "data", "others").contains("of other templates or rules of the prior;"));
+        // A folder of before rules were kept.
+        std::fs::write(dir.path().join("config-hash"), "settings\ndata\n").unwrap();
+        assert!(refused("settings", "data", "rules").contains("of other templates"));
     }
 
     /// Intervals are the bundle's only as far as what they were calibrated on was trained as the bundle is.

@@ -50,7 +50,11 @@ fn verdict(report: &PluginReport) -> String {
         (errors, warnings) => format!("{}, {}", many(errors, "error"), many(warnings, "warning")),
     };
     let fine = format!("{}, {}", many(report.devices.len(), "device"), many(report.operators.len(), "operator"));
-    format!("{problems}; {fine} in files without errors")
+    let unusual = match report.devices.iter().map(|device| device.unusual.len()).sum() {
+        0 => String::new(),
+        n => format!("; {} about their figures", many(n, "doubt")),
+    };
+    format!("{problems}; {fine} in files without errors{unusual}")
 }
 
 /// A problem as compilers draw it: file, line and column, the line itself, what is meant, what to do.

@@ -169,7 +169,7 @@ fn one(
     bars: &MultiProgress,
 ) -> Result<()> {
     let dir = dir(runs, experiment, samples, seed);
-    run::claim(&dir, &experiment.training_hash()?, &data.hash)?;
+    run::claim(&dir, &experiment.training_hash()?, &data.hash, &run::rules()?)?;
     let settings = &experiment.train;
     let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} {elapsed}/{duration} {msg}")?;
     let prefix = format!("{samples} seed {seed}");

@@ -112,19 +112,22 @@ fn label(line: &str) -> Result<Label> {
     // What a field is, says its content; two of a kind, or nearly a stage, would be taken for something else.
     let mut told: BTreeMap<&str, &str> = BTreeMap::new();
     for &field in rest {
+        let is_stage = |start: &str| field.to_lowercase().starts_with(start);
         let what = match field {
-            "train" | "test" => "stage",
-            _ if field.parse::<u64>().is_ok() => "platform",
-            _ if field.to_lowercase().starts_with("train") || field.to_lowercase().starts_with("test") => {
-                bail!("`{field}` is neither `train` nor `test`");
+            "train" | "test" => {
+                label.stage = Some(if field == "train" { Stage::Train } else { Stage::Test });
+                "stage"
             }
-            _ => "family",
+            _ if field.parse::<u64>().is_ok() => {
+                label.platform = field.to_owned();
+                "platform"
+            }
+            _ if is_stage("train") || is_stage("test") => bail!("`{field}` is neither `train` nor `test`"),
+            _ => {
+                label.family = field.to_owned();
+                "family"
+            }
         };
-        match what {
-            "stage" => label.stage = Some(if field == "train" { Stage::Train } else { Stage::Test }),
-            "platform" => label.platform = field.to_owned(),
-            _ => label.family = field.to_owned(),
-        }
         if let Some(other) = told.insert(what, field) {
             bail!("`{other}` and `{field}` are both a {what}");
         }
