@@ -23,9 +23,10 @@
  * Units.     Seconds, counts and shares (0 to 1), as doubles. A batch size counts samples.
  * Arguments. NULL where it is not allowed, misaligned pointers, counts beyond limits, malformed UTF-8 and, but for the elements of
  *            constants, numbers that are not finite are errors. That a pointer points to what its type says is the caller's promise.
- * Limits.    65,536 bytes of a name, a path or an origin; 64 MiB of TOML, of a task, a trace or a reason; 1 GiB of JSON lines;
- *            2 GiB of a bundle in memory; 65,536 inputs, outputs or attributes of a node; 64 dimensions; 1,048,576 elements of a
- *            constant or an attribute. Others stand where they can be set or with what they bound.
+ * Limits.    65,536 bytes of a name, a path or an origin; 1 MiB of a data sheet; 64 MiB of templates, of a task, a trace or a
+ *            reason; 1 GiB of JSON lines; 2 GiB of a bundle in memory; 65,536 inputs, outputs or attributes of a node; 64
+ *            dimensions; 1,048,576 elements of a constant or an attribute. Others stand where they can be set or with what they
+ *            bound. Pointers have 64 bits: there is no library for other targets.
  * Errors.    Whatever returns a status may say LEDG_E_NULL, LEDG_E_INVALID, LEDG_E_UTF8, LEDG_E_STRUCT_SIZE or LEDG_E_LIMIT of
  *            arguments that it cannot use, and LEDG_E_INTERNAL or LEDG_E_PANIC of a defect of its own. Other codes stand with each
  *            function.
@@ -203,7 +204,8 @@
 #define LEDG_UNKNOWN_REFUSE 0
 
 /**
- * Keep operators that no shape rule knows. Predictions of such a graph need `LEDG_PREDICT_UNKNOWN`.
+ * Keep operators that no shape rule knows, as a plugin's are, which a file is read without. Predictions of such a graph need
+ * `LEDG_PREDICT_UNKNOWN`, but for operators that the model has templates of and whose shapes the file declares.
  */
 #define LEDG_UNKNOWN_KEEP 1
 
@@ -987,7 +989,7 @@ void ledg_error_free(struct ledg_error *error);
  * Sets the callback for messages up to `max_level`, for the whole process; NULL, the default, is silence. `user` is handed
  * to the callback as it is and must be usable from any thread. Calls already under way in other threads may
  * finish with the callback that was set before, so its user data must live until they return. The library never writes
- * to standard output or error of its own accord.
+ * to standard output, and to standard error only the text of a defect of its own that ends in `LEDG_E_PANIC`.
  */
 void ledg_set_log(ledg_log_fn callback,
                   void *user,
@@ -1000,8 +1002,8 @@ ledg_status ledg_cancel_new(struct ledg_cancel **out,
                             struct ledg_error **err);
 
 /**
- * Sets the flag: calls that were given it return `LEDG_E_CANCELLED` within the time of a few predictions, and calls that are
- * given it later at once. NULL is fine. Safe from any thread and from a signal handler.
+ * Sets the flag: calls that were given it return `LEDG_E_CANCELLED` within the time of 64 predictions, a session's within that of
+ * one candidate on all its platforms, and calls that are given it later at once. NULL is fine. Safe from any thread and from a signal handler.
  */
 void ledg_cancel_request(const struct ledg_cancel *cancel);
 
@@ -1022,7 +1024,7 @@ ledg_status ledg_registry_new(struct ledg_registry **out,
  * is added or, on an error, nothing. A plugin adds names and overrides none. Operator templates take effect in models
  * made by `ledg_model_with_plugins`.
  *
- * Errors: `LEDG_E_IO` for what cannot be read, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
+ * Errors: `LEDG_E_IO` for what cannot be read and for a folder or a `plugin.toml` that is no plugin's, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
  * malformed, contradict themselves, or declare what exists.
  */
 ledg_status ledg_registry_add_dir(struct ledg_registry *registry,
@@ -1093,10 +1095,11 @@ void ledg_registry_free(struct ledg_registry *registry);
 /**
  * Makes a platform from a data sheet's text without adding it to a registry. `registry` holds the runtimes that the sheet may
  * name; NULL means the built-in ones. `runtime` is what may stand behind the colon in `ledg_registry_get`; empty means the
- * sheet's default. The caller owns `*out`; free it with `ledg_hw_free`.
+ * sheet's default. Its name and aliases must be new to the registry, also where it is a changed copy of a sheet that is there. The
+ * caller owns `*out`; free it with `ledg_hw_free`.
  *
- * Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself or names a runtime that is not
- * known.
+ * Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself, has the name of a device that is there or
+ * names a runtime that is not known.
  */
 ledg_status ledg_hw_from_toml(const struct ledg_registry *registry,
                               struct ledg_str text,
@@ -1432,7 +1435,8 @@ void ledg_node_costs_free(struct ledg_node_costs *costs);
  * them. The text is for people and changes between versions; the JSON is for programs. The caller owns `*out`; free it
  * with `ledg_string_free`.
  *
- * Errors: `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for a graph that the model cannot describe.
+ * Errors: `LEDG_E_GRAPH` and `LEDG_E_TEMPLATE` for a graph that the model cannot describe, `LEDG_E_LIMIT` for masks of more than
+ * 4,096 nodes that cost something.
  */
 ledg_status ledg_explain(const struct ledg_model *model,
                          const struct ledg_graph *graph,
@@ -1480,7 +1484,7 @@ size_t ledg_records_count(const struct ledg_records *records);
  * Reads records from a file of JSON lines. Hardware is found in `registry`; NULL means the built-in hardware. The caller owns
  * `*out`; free it with `ledg_records_free`.
  *
- * Errors: `LEDG_E_IO`, `LEDG_E_RECORDS` if it is malformed, `LEDG_E_HARDWARE` for hardware that is not known.
+ * Errors: `LEDG_E_IO`, `LEDG_E_RECORDS` if it is malformed or names hardware that is not known.
  */
 ledg_status ledg_records_load(struct ledg_str path,
                               const struct ledg_registry *registry,
@@ -1640,11 +1644,12 @@ ledg_status ledg_schedule_graph(const struct ledg_schedule_model *model,
 
 /**
  * Gives a new model that has also learned from measured candidates: JSON lines (see `plugins/tvm`), failed ones included. Give the
- * records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
- * seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
- * the given model stays as it is. Since ABI 1.1.
+ * records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error, and so
+ * is a candidate whose trace cannot be read, which `ledg_schedule_score` tells. Takes seconds for some hundred candidates, on one
+ * thread that ends with the call. The caller owns `*out`; free it with `ledg_schedule_model_free`; the given model stays as it
+ * is. Since ABI 1.1.
  *
- * Errors: `LEDG_E_RECORDS`.
+ * Errors: `LEDG_E_RECORDS`, which names task and candidate.
  */
 ledg_status ledg_model_update(const struct ledg_schedule_model *model,
                               struct ledg_str records,

@@ -36,6 +36,11 @@ private:
 namespace detail {
 
 inline ledg_str str(std::string_view text) noexcept { return ledg_str{text.data(), text.size()}; }
+/// Never NULL, which would say that there is no data rather than none in it.
+template <typename T> const T *data(const std::vector<T> &values) noexcept {
+    static const T none{};
+    return values.empty() ? &none : values.data();
+}
 inline std::string_view view(ledg_str text) noexcept { return std::string_view(text.data, text.len); }
 
 /// Receives the error of one call and throws it.
@@ -327,14 +332,14 @@ public:
     Value constant(std::string_view name, std::int32_t dtype, const Dims &dims, const std::vector<std::int64_t> &data) {
         detail::Check check;
         Value id = 0;
-        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), data.data(), nullptr,
+        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), detail::data(data), nullptr,
                                  data.size(), &id, check));
         return id;
     }
     Value float_constant(std::string_view name, std::int32_t dtype, const Dims &dims, const std::vector<double> &data) {
         detail::Check check;
         Value id = 0;
-        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), nullptr, data.data(),
+        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), nullptr, detail::data(data),
                                  data.size(), &id, check));
         return id;
     }

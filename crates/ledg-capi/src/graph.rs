@@ -19,7 +19,8 @@ use crate::text::{ledg_str, ledg_string};
 
 /// Refuse operators that no shape rule knows: the default.
 pub const LEDG_UNKNOWN_REFUSE: u32 = 0;
-/// Keep operators that no shape rule knows. Predictions of such a graph need `LEDG_PREDICT_UNKNOWN`.
+/// Keep operators that no shape rule knows, as a plugin's are, which a file is read without. Predictions of such a graph need
+/// `LEDG_PREDICT_UNKNOWN`, but for operators that the model has templates of and whose shapes the file declares.
 pub const LEDG_UNKNOWN_KEEP: u32 = 1;
 
 /// Most bytes of a graph in JSON unless told otherwise.
@@ -99,7 +100,7 @@ pub struct ledg_graph_opts {
 growing!(ledg_graph_opts, max_bytes);
 
 /// Bounds that stay inside what ids can number.
-const MOST_NODES: u64 = 1 << 24;
+pub(crate) const MOST_NODES: u64 = 1 << 24;
 
 /// Limits from the caller's numbers, 0 meaning the default.
 pub(crate) fn limits(max_nodes: u64, max_values: u64) -> Result<Limits> {

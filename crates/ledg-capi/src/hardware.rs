@@ -70,7 +70,7 @@ pub unsafe extern "C" fn ledg_registry_new(out: *mut *mut ledg_registry, err: *m
 /// is added or, on an error, nothing. A plugin adds names and overrides none. Operator templates take effect in models
 /// made by `ledg_model_with_plugins`.
 ///
-/// Errors: `LEDG_E_IO` for what cannot be read, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
+/// Errors: `LEDG_E_IO` for what cannot be read and for a folder or a `plugin.toml` that is no plugin's, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
 /// malformed, contradict themselves, or declare what exists.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_add_dir(
@@ -214,10 +214,11 @@ struct Named {
 
 /// Makes a platform from a data sheet's text without adding it to a registry. `registry` holds the runtimes that the sheet may
 /// name; NULL means the built-in ones. `runtime` is what may stand behind the colon in `ledg_registry_get`; empty means the
-/// sheet's default. The caller owns `*out`; free it with `ledg_hw_free`.
+/// sheet's default. Its name and aliases must be new to the registry, also where it is a changed copy of a sheet that is there. The
+/// caller owns `*out`; free it with `ledg_hw_free`.
 ///
-/// Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself or names a runtime that is not
-/// known.
+/// Errors: `LEDG_E_PARSE` if it is malformed, `LEDG_E_HARDWARE` if it contradicts itself, has the name of a device that is there or
+/// names a runtime that is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_hw_from_toml(
     registry: *const ledg_registry,

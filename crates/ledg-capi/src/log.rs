@@ -35,7 +35,7 @@ static LOG: RwLock<Option<Callback>> = RwLock::new(None);
 /// Sets the callback for messages up to `max_level`, for the whole process; NULL, the default, is silence. `user` is handed
 /// to the callback as it is and must be usable from any thread. Calls already under way in other threads may
 /// finish with the callback that was set before, so its user data must live until they return. The library never writes
-/// to standard output or error of its own accord.
+/// to standard output, and to standard error only the text of a defect of its own that ends in `LEDG_E_PANIC`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_set_log(callback: ledg_log_fn, user: *mut c_void, max_level: i32) {
     guard::value((), || {

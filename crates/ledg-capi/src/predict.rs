@@ -373,10 +373,12 @@ pub unsafe extern "C" fn ledg_rank_scores(
     unsafe {
         guard::call(err, || {
             let model = handle(model, "model")?;
-            check(scores, "scores")?;
             let batch = sized(batch, "batch")?;
             let manner = sized_or_default(opts, "opts")?.manner(false)?;
             let questions = batch.questions()?;
+            if !questions.is_empty() {
+                check(scores, "scores")?;
+            }
             check_column(status, "status")?;
             room(len, questions.len(), "len")?;
             let answers = answer(model, &questions, &manner)?;

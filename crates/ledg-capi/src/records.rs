@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ledg_cost_model::graph::Limits;
-use ledg_cost_model::{Outcome, Records};
+use ledg_cost_model::{MAX_RUNS, Outcome, Records};
 
 use crate::error::ledg_error;
-use crate::graph::ledg_graph;
+use crate::graph::{MOST_NODES, ledg_graph, limits};
 use crate::guard;
 use crate::hardware::{ledg_hw, ledg_registry, or_builtin};
 use crate::log::{LEDG_LOG_INFO, say};
@@ -15,9 +14,6 @@ use crate::model::ledg_model;
 use crate::pointers::{free, handle, handle_mut, list, make};
 use crate::status::ledg_status;
 use crate::text::{MAX_TEXT, ledg_str};
-
-/// Most executions of one measurement.
-const MAX_RUNS: usize = 1 << 20;
 
 /// Measured records: what graphs took on platforms. For one thread at a time.
 #[allow(non_camel_case_types)]
@@ -90,7 +86,7 @@ pub unsafe extern "C" fn ledg_records_count(records: *const ledg_records) -> usi
 /// Reads records from a file of JSON lines. Hardware is found in `registry`; NULL means the built-in hardware. The caller owns
 /// `*out`; free it with `ledg_records_free`.
 ///
-/// Errors: `LEDG_E_IO`, `LEDG_E_RECORDS` if it is malformed, `LEDG_E_HARDWARE` for hardware that is not known.
+/// Errors: `LEDG_E_IO`, `LEDG_E_RECORDS` if it is malformed or names hardware that is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_records_load(
     path: ledg_str,
@@ -102,7 +98,7 @@ pub unsafe extern "C" fn ledg_records_load(
     unsafe {
         make(out, err, || {
             let registry = or_builtin(registry)?;
-            let records = Records::load(Path::new(path.name_or_empty("path")?), &registry, Limits::default())?;
+            let records = Records::load(Path::new(path.name_or_empty("path")?), &registry, limits(MOST_NODES, MOST_NODES)?)?;
             Ok(ledg_records { records })
         })
     }

@@ -8,6 +8,7 @@ use ledg_cost_model::schedule::Task;
 
 use crate::error::ledg_error;
 use crate::guard;
+use crate::log::{LEDG_LOG_WARN, say};
 use crate::pointers::{check, check_column, free, handle, list, make};
 use crate::predict::MAX_ROWS;
 use crate::status::{Failure, LEDG_OK, Result, ledg_status};
@@ -116,7 +117,11 @@ pub unsafe extern "C" fn ledg_schedule_score(
             for (i, result) in results.into_iter().enumerate() {
                 let (score, code) = match result {
                     Ok(score) => (score, LEDG_OK),
-                    Err(error) => (f64::NAN, Failure::from(error).code),
+                    Err(error) => {
+                        let failure = Failure::from(error);
+                        say(LEDG_LOG_WARN, || format!("candidate {i}: {}", failure.message));
+                        (f64::NAN, failure.code)
+                    }
                 };
                 scores.add(i).write(score);
                 if !status.is_null() {
@@ -151,11 +156,12 @@ pub unsafe extern "C" fn ledg_schedule_graph(
 }
 
 /// Gives a new model that has also learned from measured candidates: JSON lines (see `plugins/tvm`), failed ones included. Give the
-/// records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error. Takes
-/// seconds for some hundred candidates, on the calling thread. The caller owns `*out`; free it with `ledg_schedule_model_free`;
-/// the given model stays as it is. Since ABI 1.1.
+/// records of all tasks so far together. No candidates give the same model; candidates of which no two differ are an error, and so
+/// is a candidate whose trace cannot be read, which `ledg_schedule_score` tells. Takes seconds for some hundred candidates, on one
+/// thread that ends with the call. The caller owns `*out`; free it with `ledg_schedule_model_free`; the given model stays as it
+/// is. Since ABI 1.1.
 ///
-/// Errors: `LEDG_E_RECORDS`.
+/// Errors: `LEDG_E_RECORDS`, which names task and candidate.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_model_update(
     model: *const ledg_schedule_model,

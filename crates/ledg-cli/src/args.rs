@@ -76,7 +76,8 @@ Examples:
   ledg-cost explain resnet18.onnx --masks --limit-nodes 200
   ledg-cost explain bert.onnx --dim batch=1 --dim sequence=128 --format json
 
-Magnitudes are those of one sample. A mask's row is a node, `#` marks the nodes it may attend to.";
+Magnitudes are those of one sample, or of the graph as it is where its batch dimension cannot be
+followed. A mask's row is a node, `#` marks the nodes it may attend to.";
 
 const GRAPH_HELP: &str = "\
 Examples:

@@ -5,9 +5,15 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// Writes a file: under a temporary name in the same folder, renamed when complete.
+/// Writes a file: under a temporary name in the same folder, renamed when complete. A link stays one and what it leads to is
+/// written; what is no file (a device, a pipe) is written as it stands.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("{}: cannot be written", path.display());
+    let there = std::fs::canonicalize(path).ok();
+    if there.as_ref().is_some_and(|there| !there.is_file()) {
+        return std::fs::write(path, bytes).with_context(failed);
+    }
+    let path = there.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

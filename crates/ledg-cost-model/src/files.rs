@@ -18,9 +18,15 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file: under a temporary name in the same folder, renamed when complete.
+/// Writes a file: under a temporary name in the same folder, renamed when complete. A link stays one and what it leads to is
+/// written; what is no file (a device, a pipe) is written as it stands.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source| CostModelError::File { path: path.to_owned(), what: "written", source };
+    let there = std::fs::canonicalize(path).ok();
+    if there.as_ref().is_some_and(|there| !there.is_file()) {
+        return std::fs::write(path, bytes).map_err(failed);
+    }
+    let path = there.as_deref().unwrap_or(path);
     let Some(name) = path.file_name() else {
         return Err(failed(std::io::Error::from(std::io::ErrorKind::InvalidFilename)));
     };

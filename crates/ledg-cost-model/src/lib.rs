@@ -52,7 +52,7 @@ pub use measurement::{Measurement, NodeTime};
 pub use model::{CostModel, MAX_BUNDLE_BYTES, PreparedGraph};
 pub use platform::{N_RUNTIME, N_SHEET, RUNTIME_NAMES, RawPlatform, SHEET_NAMES};
 pub use plugin::Plugins;
-pub use records::{MAX_RECORDS_BYTES, Outcome, RECORDS_VERSION, Record, Records};
+pub use records::{MAX_RECORDS_BYTES, MAX_RUNS, Outcome, RECORDS_VERSION, Record, Records};
 pub use session::Session;
 
 pub use ledg_encoder as encoder;

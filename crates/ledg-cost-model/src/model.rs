@@ -62,7 +62,7 @@ pub struct CostModel {
 }
 
 /// Batch sizes up to this one need no look at how many elements values then have.
-const COUNTED_BATCH: u64 = 1 << 20;
+pub(crate) const COUNTED_BATCH: u64 = 1 << 20;
 /// Elements of a value that are counted exactly in an `f64`: the limit of graphs.
 const COUNTED_ELEMENTS: f64 = (1_u64 << 53) as f64;
 

@@ -31,9 +31,11 @@ pub const RECORDS_VERSION: u32 = 1;
 /// Most bytes of a file of records.
 pub const MAX_RECORDS_BYTES: u64 = 1 << 30;
 
-/// Most records and most runs of one record.
+/// Most runs of one record.
+pub const MAX_RUNS: usize = 1 << 20;
+
+/// Most records.
 const MAX_RECORDS: usize = 10_000_000;
-const MAX_RUNS: usize = 1_000_000;
 
 /// How a measurement went.
 #[derive(Debug, Clone, PartialEq)]

@@ -159,6 +159,24 @@ fn samples_that_meet_are_refused() {
     );
 }
 
+#[test]
+fn attention_keeps_the_batch_whatever_its_operands_ranks() {
+    let cached = |axis: i64| {
+        let mut net = Net::new();
+        let x = net.input(&[2, 1, 256]);
+        let split = net.ints("split", &[2, 8, 1, 32]);
+        let past = net.op("past", "Reshape", &[], &[x, split], &[2, 8, 1, 32]);
+        let perm = [("perm", Attr::Ints(if axis == 0 { vec![0, 1, 2, 3] } else { vec![1, 0, 2, 3] }))];
+        let sizes: [u64; 4] = if axis == 0 { [2, 8, 1, 32] } else { [8, 2, 1, 32] };
+        let past = net.op("moved", "Transpose", &perm, &[past], &sizes);
+        let y = net.op("attend", "GroupQueryAttention", &[], &[x, x, x, past], &[2, 1, 256]);
+        net.finish(y).rescale_batch(6).map(|graph| shape(&graph, "attend_out").to_vec())
+    };
+    assert_eq!(cached(0).unwrap(), [6, 1, 256]);
+    // Never a guess: a cache whose batch is elsewhere.
+    assert!(cached(1).is_err());
+}
+
 /// Shapes are what a caller says, and need not fit the operator: an error or a graph, never a panic.
 #[test]
 fn shapes_that_do_not_fit_the_operator_are_survived() {

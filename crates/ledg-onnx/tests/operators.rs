@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use ledg_graph::{ConstData, ValueId};
 use ledg_onnx::Imported;
 
 /// An input of the operator under test.
@@ -116,6 +117,8 @@ fn convolutions() {
     check("ConvTranspose", &grouped, &[X(&[1, 8, 4, 4]), X(&[8, 3, 3, 3])], "f32[1, 6, 9, 9]");
     refuse("Conv", &[], &[X(&[1, 3, 8, 8]), X(&[4, 2, 3, 3])], "its kernel [4, 2, 3, 3] in 1 group(s) does not fit");
     refuse("Conv", &[], &[X(&[1, 3, 2, 2]), X(&[4, 3, 3, 3])], "a window of 3 does not fit into 2");
+    let bogus = [attr_str("auto_pad", "BOGUS")];
+    refuse("Conv", &bogus, &[X(&[1, 3, 8, 8]), X(&[4, 3, 3, 3])], "attribute `auto_pad` is `BOGUS`, not one of");
     refuse(
         "Conv",
         &[attr_ints("strides", &[0, 1])],
@@ -200,6 +203,28 @@ fn normalisation() {
         &[Ids(&[2, 5]), Ids(&[2, 5]), X(&[99, 8]), X(&[9, 8])],
         "f32[2, 5, 8] i32[2]",
     );
+}
+
+/// What older operator sets say by attributes or not at all arrives as newer ones say it.
+#[test]
+fn older_operator_sets() {
+    let node = |opset: i64, op: &str, attrs: &[Msg], inputs: &[In]| {
+        let graph = imported(opset, op, attrs, inputs, 1).unwrap().graph;
+        let node = graph.nodes().iter().find(|n| n.op.name == op).unwrap().clone();
+        let constant = |v: &Option<ValueId>| v.and_then(|v| graph.value(v).data.clone());
+        let operands: Vec<_> = node.inputs.iter().skip(1).map(constant).collect();
+        (node.attrs.int("axis"), node.attrs.ints("axes").map(<[i64]>::to_vec), operands)
+    };
+    let x = [X(&[2, 3, 4, 5])];
+    assert_eq!(node(13, "Softmax", &[], &x), (Some(-1), None, vec![]));
+    assert_eq!(node(12, "Softmax", &[], &x), (Some(1), Some(vec![1, 2, 3]), vec![]));
+    assert_eq!(node(13, "ArgMax", &[], &x).0, Some(0));
+    let bounds = [attr_float("min", 0.0), attr_float("max", 6.0)];
+    let number = |v: f64| Some(ConstData::Floats(vec![v]));
+    assert_eq!(node(9, "Clip", &bounds, &x).2, [number(0.0), number(6.0)]);
+    assert_eq!(node(6, "Clip", &bounds[1..], &x).2, [None, number(6.0)]);
+    assert_eq!(node(6, "Clip", &[attr_float("min", f32::MIN)], &x).2, [None, None]);
+    assert_eq!(node(13, "Clip", &[], &[X(&[2, 3, 4, 5]), F(&[0.0]), F(&[6.0])]).2.len(), 2);
 }
 
 #[test]

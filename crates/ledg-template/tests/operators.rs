@@ -93,6 +93,13 @@ fn matrix_products() {
     check(&describe(&net.finish(&[y]))[0], "Attn MatMul", [128.0, 16.0, 16.0, 0.0]);
     let row = one("MatMul", none(), |n| vec![n.input(&[6]), n.weight(&[6, 7])], &[7]);
     check(&row, "ParamL MatMul", [84.0, 6.0, 7.0, 42.0]);
+    // Batch and rows change places, then rows and columns: (3, 5, 6) is read as 5 matrices (6, 3).
+    let moved = int("transBatchA", 1).with("transA", Attr::Int(1));
+    let fused = one("com.microsoft.FusedMatMul", moved, |n| vec![n.input(&[3, 5, 6]), n.input(&[3, 7])], &[5, 6, 7]);
+    assert_eq!([fused.dims.m, fused.dims.n, fused.dims.k, fused.dims.matmuls], [30.0, 7.0, 3.0, 1.0]);
+    let across = |n: &mut Net| vec![n.input(&[4, 16, 20, 6]), n.input(&[4, 16, 30, 6])];
+    let fused = one("com.microsoft.FusedMatMul", int("transB", 1), across, &[4, 16, 20, 30]);
+    assert_eq!([fused.dims.m, fused.dims.n, fused.dims.k, fused.dims.matmuls], [20.0, 30.0, 6.0, 64.0]);
     let gemm = one("Gemm", int("transB", 1), |n| vec![n.input(&[1, 6]), n.weight(&[7, 6]), n.weight(&[7])], &[1, 7]);
     check(&gemm, "ParamL Gemm", [84.0, 6.0, 7.0, 49.0]);
     let einsum = one(
@@ -237,6 +244,29 @@ fn a_missing_shape_is_assumed_and_reported() {
         assert!(!node.known && !node.shape_known, "{}", node.name);
         assert_eq!(node.magnitudes.write_elems, 32.0, "{}", node.name);
     }
+}
+
+#[test]
+fn attention_of_packed_and_of_cached_operands() {
+    let sizes = |op: &str, attrs: Attrs, operands: &[&[u64]], out: &[u64]| {
+        let d = one(op, attrs, |n| operands.iter().map(|shape| n.input(shape)).collect(), out).dims;
+        [d.heads, d.q_len, d.kv_len, d.head_dim, d.v_dim, d.matmuls]
+    };
+    let heads = |n: i64| int("num_heads", n);
+    let grouped = || heads(4).with("kv_num_heads", Attr::Int(2));
+    let (mha, gqa) = ("com.microsoft.MultiHeadAttention", "com.microsoft.GroupQueryAttention");
+    // Two samples of 5 queries, 4 heads of 8.
+    let apart = sizes(gqa, grouped(), &[&[2, 5, 32], &[2, 5, 16], &[2, 5, 16]], &[2, 5, 32]);
+    assert_eq!(apart, [4.0, 5.0, 5.0, 8.0, 8.0, 8.0]);
+    assert_eq!(sizes(gqa, grouped(), &[&[2, 5, 64]], &[2, 5, 32]), apart);
+    assert_eq!(sizes(mha, heads(4), &[&[2, 5, 4, 3, 8]], &[2, 5, 32]), apart);
+    let kv = sizes(mha, heads(4), &[&[2, 5, 32], &[2, 7, 4, 2, 8]], &[2, 5, 32]);
+    assert_eq!(kv, [4.0, 5.0, 7.0, 8.0, 8.0, 8.0]);
+    // One query after 11 keys of before, which are read as well.
+    let past: [&[u64]; 4] = [&[2, 1, 32], &[2, 1, 16], &[2, 1, 16], &[2, 2, 11, 8]];
+    assert_eq!(sizes(gqa, grouped(), &past, &[2, 1, 32]), [4.0, 1.0, 12.0, 8.0, 8.0, 8.0]);
+    let past: [&[u64]; 5] = [&[2, 4, 1, 8], &[2, 4, 1, 8], &[2, 4, 1, 6], &[1, 12], &[2, 4, 11, 8]];
+    assert_eq!(sizes("Attention", none(), &past, &[2, 4, 1, 6]), [4.0, 1.0, 12.0, 8.0, 6.0, 8.0]);
 }
 
 #[test]

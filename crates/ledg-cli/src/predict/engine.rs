@@ -227,7 +227,8 @@ impl Engine<'_> {
         let least = rows.iter().filter_map(|r| r.known).min_by(f64::total_cmp);
         if let (false, Some(known)) = (unknown.is_empty(), least) {
             let message = format!(
-                "{}: the model does not know {} of {} nodes ({}); {} of the estimate comes from nodes it knows",
+                "{}: the model does not know {} of {} nodes ({}); {} of the estimate comes from nodes it knows, and how far \
+                 off it may be on the others, the interval does not say",
                 rows[0].graph,
                 unknown.len(),
                 prepared.described().nodes.len(),

@@ -39,6 +39,10 @@ pub fn run(args: &PredictArgs, out: &mut dyn Write, console: &Console) -> anyhow
     if args.output.is_some() && args.format == RowFormat::Table {
         conflict("--output takes rows as they come, a table has none before the end: use --format json or csv");
     }
+    let place = |path: &Option<PathBuf>| path.as_ref().and_then(|path| path.canonicalize().ok());
+    if place(&args.output).is_some_and(|output| Some(output) == place(&args.jobs)) {
+        conflict("--output names the file of --jobs, which it would replace: name another");
+    }
     let plugins = hardware::plugins(&args.registry)?;
     let mut platforms = Platforms::new(plugins.hardware.clone());
     // Read once: it may be a pipe.

@@ -12,14 +12,14 @@ use ledg_predictor::{
     Attention, GraphInput, NodeInput, QuotientGraph, ScoreConfig, ScoreExecutor, ScoreHead, Scorer, SeededInit,
     Standardizer, Store,
 };
-use ledg_schedule::{N_NUMBERS, SCHEDULE_SCHEMA, ScheduleGraph, ScheduleWords, Task};
+use ledg_schedule::{N_NUMBERS, SCHEDULE_SCHEMA, ScheduleError, ScheduleGraph, ScheduleWords, Task};
 use once_cell::sync::OnceCell;
 
 use super::bundle::{self, SCHEDULE_BUNDLE_VERSION, ScheduleHeader, ScheduleProvenance};
 use super::fit::{Example, FitOptions, TaskExamples, fit};
 use super::records::{ScheduleRecords, TaskRecords, merits};
 use crate::bundle::Member;
-use crate::error::Result;
+use crate::error::{CostModelError, Result};
 use crate::files;
 use crate::model::MAX_BUNDLE_BYTES;
 
@@ -348,8 +348,14 @@ impl Prepared {
         let (words, encoder) = (ScheduleWords::builtin()?, encoder()?);
         let replay = |(name, task): (&str, &TaskRecords)| -> Result<(String, Vec<(ScheduleGraph, f64)>)> {
             let merits = merits(&task.candidates);
-            let graphs = task.candidates.iter().zip(merits);
-            let graphs = graphs.map(|(c, merit)| Ok((ScheduleGraph::new(&task.task, &c.trace, words)?, merit)));
+            let graphs = task.candidates.iter().zip(merits).enumerate().map(|(i, (candidate, merit))| {
+                let unreadable = |e: ScheduleError| CostModelError::Record {
+                    origin: String::new(),
+                    line: None,
+                    why: format!("candidate {i} of task `{name}`: {e}"),
+                };
+                Ok((ScheduleGraph::new(&task.task, &candidate.trace, words).map_err(unreadable)?, merit))
+            });
             Ok((name.to_owned(), graphs.collect::<Result<Vec<_>>>()?))
         };
         let tasks = records.tasks().map(replay).collect::<Result<Vec<_>>>()?;

@@ -23,7 +23,7 @@ use crate::edit::{Draft, Edit, Names};
 use crate::engine::{Answers, Engine, Platforms};
 use crate::error::{CostModelError, Result};
 use crate::estimate::{Estimate, PredictOptions};
-use crate::model::{CostModel, Costed, Targets};
+use crate::model::{COUNTED_BATCH, CostModel, Costed, Targets};
 use base::Base;
 use edited::Edited;
 
@@ -212,8 +212,10 @@ impl Session {
     /// `None` for what needs a full query.
     fn estimate(&mut self, draft: &Draft) -> Result<Option<Vec<Estimate>>> {
         let Session { model, graph, names, targets, options, base, work, unknown } = self;
-        // A calibration tells kinds of nodes apart and asks for other platforms, which a standing graph does not keep.
-        let is_whole = options.per_node || model.calibration().is_some();
+        // A calibration tells kinds of nodes apart and asks for other platforms, which a standing graph does not keep, and
+        // batches so large that elements have to be counted want all nodes looked at.
+        let is_huge = targets.batches.iter().any(|&batch| batch > COUNTED_BATCH);
+        let is_whole = options.per_node || model.calibration().is_some() || is_huge;
         let Some(base) = base.as_mut().filter(|_| !is_whole) else { return Ok(None) };
         let Some(edited) = Edited::new(graph, names, base, draft, model.describer().templates()) else {
             return Ok(None);

@@ -30,7 +30,8 @@ pub fn summary(label: &str, n_nodes: usize, more: &[(&str, String)], described: 
     lines.push(("coverage", coverage_note(described)));
     let total = described.magnitudes();
     lines.push((
-        "one sample",
+        // Where the batch cannot be followed, magnitudes are those of the graph as it is.
+        if matches!(described.scaling, BatchScaling::Followed) { "one sample" } else { "as it is" },
         format!(
             "{}FLOP, of these {}MAC in contractions; {} activation elements read, {} written; {} parameters",
             spaced(total.flops),

@@ -68,6 +68,10 @@ impl<'a> Rules<'a> {
             "Concat" => self.concat(node, &carriers, out),
             "Gather" if carriers.len() > 1 => Err("both its data and its indices carry the batch".into()),
             "Gather" => self.gather(node, slot, axis),
+            // Queries, keys, values and caches have the batch first, whatever their ranks, but for one that holds two caches.
+            "Attention" | "MultiHeadAttention" | "GroupQueryAttention" if batch_first(&carriers) && out.len() < 5 => {
+                Ok(Some(0))
+            }
             "LSTM" | "GRU" | "RNN" => self.recurrent(node, k, out.len()),
             "Softmax" | "LogSoftmax" if layout::axis_attr(node, -1, shape.len()) == Some(axis) => {
                 Err("it normalises along the batch axis".into())
@@ -225,6 +229,11 @@ impl<'a> Rules<'a> {
         }
         if axis < rank { Ok(Some(axis)) } else { Err(format!("output {k} has rank {rank}")) }
     }
+}
+
+/// Whether the first operand carries the batch, and all that do carry it along their first axis.
+fn batch_first(carriers: &[Carrier]) -> bool {
+    carriers.first().is_some_and(|c| c.slot == 0) && carriers.iter().all(|c| c.axis == 0)
 }
 
 /// The one axis of the output that all operands say.

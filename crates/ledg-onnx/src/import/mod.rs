@@ -3,6 +3,7 @@
 
 mod attributes;
 mod constants;
+mod defaults;
 mod emit;
 mod inline;
 mod inputs;

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use ledg_graph::{DType, OpType};
+use ledg_graph::{ConstData, DType, OpType};
 
 use crate::error::OnnxError;
 use crate::fact::{Call, Fact, Stop};
 use crate::fold::evaluate;
 use crate::import::attributes::{attrs, resolved, size_of};
+use crate::import::defaults::{clip_bounds, spell_out_axis};
 use crate::import::inputs::Declared;
 use crate::import::order::captures;
 use crate::import::walk::{Frame, Role, Scope, WalkedNode, Walker, label, op_of};
@@ -27,9 +28,11 @@ impl<'m> Walker<'_, 'm> {
         frame: &Frame<'_, 'm>,
     ) -> Result<(), OnnxError> {
         self.charge(resolved(node, frame.arguments).map(|(_, a)| size_of(a)).sum())?;
-        let attrs = attrs(node, frame.arguments);
+        let mut attrs = attrs(node, frame.arguments);
         // ONNX's own operators date from before operator sets.
         let opset = frame.opsets.get(&op.domain).copied().unwrap_or(i64::from(op.domain.is_empty()));
+        let data = inputs.first().copied().flatten().map(|i| &self.out.values[i].fact);
+        spell_out_axis(&op, opset, data.and_then(|fact| fact.shape.as_ref()).map(Vec::len), &mut attrs);
         let value =
             resolved(node, frame.arguments).find(|(name, _)| *name == "value").and_then(|(_, a)| a.t.as_deref());
         let value = value.map(|tensor| self.tensor(tensor, &label(node), false)).transpose()?.map(|(fact, _)| fact);
@@ -67,9 +70,29 @@ impl<'m> Walker<'_, 'm> {
             if !is_known {
                 captured(node, scope, &mut inputs);
             }
+            if let Some(bounds) = clip_bounds(&op, opset, &attrs) {
+                self.bounds_as_inputs(&label(node), bounds, &mut inputs)?;
+            }
             let name = node.name.clone().unwrap_or_default();
             self.charge(name.len() as u64)?;
             self.out.nodes.push(WalkedNode { name, op, opset, attrs, inputs, outputs, is_known });
+        }
+        Ok(())
+    }
+
+    /// A Clip's bounds as the constants that newer operator sets have in their place.
+    fn bounds_as_inputs(
+        &mut self,
+        node: &str,
+        bounds: [Option<f64>; 2],
+        inputs: &mut Vec<Option<usize>>,
+    ) -> Result<(), OnnxError> {
+        let dtype = inputs.first().copied().flatten().map_or(DType::F32, |i| self.out.values[i].fact.dtype);
+        inputs.truncate(1);
+        for (name, bound) in ["min", "max"].into_iter().zip(bounds) {
+            let fact = |bound| Fact::new(dtype, Vec::new()).with_data(ConstData::Floats(vec![bound]));
+            let id = bound.map(|b| self.add(format!("{node}.{name}"), fact(b), Role::Constant)).transpose()?;
+            inputs.push(id);
         }
         Ok(())
     }

@@ -22,6 +22,11 @@ impl Windows {
     pub(super) fn new(call: &Call, kernel: Vec<i64>) -> Result<Windows, Stop> {
         let n = kernel.len();
         let auto_pad = call.attrs.str("auto_pad").unwrap_or("NOTSET");
+        if !["", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"].contains(&auto_pad) {
+            return Err(Stop::Invalid(format!(
+                "attribute `auto_pad` is `{auto_pad}`, not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER"
+            )));
+        }
         let mut pads = list(call, "pads", 2 * n, 0)?;
         if auto_pad != "NOTSET" && !auto_pad.is_empty() {
             pads.fill(0);

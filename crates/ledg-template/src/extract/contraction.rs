@@ -10,10 +10,24 @@ fn product(dims: &[u64]) -> f64 {
 }
 
 impl NodeView<'_> {
-    /// (…, m, k) x (…, k, n); leading dimensions broadcast; a rank-1 operand is a row or a column.
+    /// (…, m, k) x (…, k, n); leading dimensions broadcast; a rank-1 operand is a row or a column. ONNX Runtime's
+    /// `FusedMatMul` may read its operands otherwise: `transA`, `transB` swap the last two dimensions, before that
+    /// `transBatchA`, `transBatchB` move the first one before the last.
     pub(super) fn matmul(&self, dims: &mut OpDims) {
-        let [a_slot, b_slot] = self.operands;
-        let (Some(a), Some(b)) = (self.shape(a_slot), self.shape(b_slot)) else { return };
+        let operand = |slot: usize, batch: &str, plain: &str| {
+            let mut shape = self.shape(self.operands[slot])?.to_vec();
+            let (rank, is_set) = (shape.len(), |name| self.node.attrs.int(name).unwrap_or(0) != 0);
+            if rank > 2 && is_set(batch) {
+                shape[..rank - 1].rotate_left(1);
+            }
+            if rank > 1 && is_set(plain) {
+                shape.swap(rank - 1, rank - 2);
+            }
+            Some(shape)
+        };
+        let (Some(a), Some(b)) = (operand(0, "transBatchA", "transA"), operand(1, "transBatchB", "transB")) else {
+            return;
+        };
         let (Some(&k), false) = (a.last(), b.is_empty()) else { return };
         let (a_lead, m) = if a.len() > 1 { (&a[..a.len() - 2], a[a.len() - 2]) } else { (&a[..0], 1) };
         let (b_lead, n) = if b.len() > 1 { (&b[..b.len() - 2], b[b.len() - 1]) } else { (&b[..0], 1) };

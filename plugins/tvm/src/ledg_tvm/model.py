@@ -14,7 +14,7 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir.meta_schedule.cost_model import PyCostModel
 from tvm_ffi import structural_hash
 
-from ._abi import ScheduleModel
+from ._abi import LedgError, ScheduleModel
 from ._task import task_json
 
 logger = logging.getLogger("ledg_tvm")
@@ -104,9 +104,18 @@ class LedgCostModel(PyCostModel):
             return
         name = self.task(context)
         own = self.lines.setdefault(name, [])
+        unreadable = 0
         for candidate, result in zip(candidates, results):
+            trace = str(candidate.sch.trace)
+            try:
+                self.base.graph(self.tasks[name], trace)
+            except LedgError:
+                unreadable += 1
+                continue
             failed = str(result.error_msg)[:200] if result.error_msg is not None else ""
-            own.append(record(name, str(candidate.sch.trace), runs_of(result), failed))
+            own.append(record(name, trace, runs_of(result), failed))
+        if unreadable:
+            logger.warning("%d of %d measured candidates could not be read, nothing is learned from them", unreadable, len(candidates))
         total = sum(len(lines) for lines in self.lines.values())
         if total - self.learned < max(1, int(RETRAIN * self.learned)):
             return

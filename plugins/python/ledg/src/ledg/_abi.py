@@ -226,13 +226,19 @@ def _load() -> ctypes.CDLL:
         lib = ctypes.CDLL(path)
     except OSError as e:
         raise ImportError(f"{e}; set LEDG_LIBRARY to the path of libledg.so.1") from e
-    for name, (result, arguments) in FUNCTIONS.items():
+
+    def declare(name: str) -> None:
         function = getattr(lib, name)
-        function.restype = result
-        function.argtypes = arguments
+        function.restype, function.argtypes = FUNCTIONS[name]
+
+    # An older library lacks functions of a newer header, so its version is asked for first.
+    for name in ("ledg_abi_check", "ledg_abi_version"):
+        declare(name)
     if lib.ledg_abi_check(ABI_MAJOR, ABI_MINOR) != 0:
         found = lib.ledg_abi_version()
         raise ImportError(f"{path} has ABI {found >> 16}.{found & 0xFFFF}, this package needs {ABI_MAJOR}.{ABI_MINOR}")
+    for name in FUNCTIONS:
+        declare(name)
     return lib
 
 
