@@ -185,6 +185,7 @@ int main(int argc, char **argv) try {
     const auto p = model.predict({&graph, &read}, {&t4, &own}, {8});
     EXPECT(p.latency_s.size() == 2 && p.status[0] == LEDG_OK && p.lo_s[1] < p.latency_s[1] && p.latency_s[1] < p.hi_s[1]);
     EXPECT(model.rank_scores({&graph, &read}, {&t4, &own}, {8})[0] == -std::log(p.latency_s[0]));
+    EXPECT(model.rank_scores({}, {}).empty());
     EXPECT(builtin.predict({&graph}, {&t4}).status[0] == LEDG_E_UNKNOWN_OP);
     ledg::PredictOptions options;
     options.allow_unknown = true;

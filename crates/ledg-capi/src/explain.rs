@@ -37,7 +37,10 @@ pub unsafe extern "C" fn ledg_explain(
             let described = model.model.describer().describe(&graph.graph)?;
             let n = described.nodes.len();
             if flags & LEDG_EXPLAIN_MASKS != 0 && n > MASKED_NODES {
-                return fail(LEDG_E_LIMIT, format!("the masks are {n} x {n}, at most {MASKED_NODES} nodes can be printed"));
+                return fail(
+                    LEDG_E_LIMIT,
+                    format!("the masks are {n} x {n}, at most {MASKED_NODES} nodes can be printed"),
+                );
             }
             let text = if flags & LEDG_EXPLAIN_JSON != 0 {
                 let internal = |e: serde_json::Error| Failure { code: LEDG_E_INTERNAL, message: e.to_string() };

@@ -98,7 +98,8 @@ pub unsafe extern "C" fn ledg_records_load(
     unsafe {
         make(out, err, || {
             let registry = or_builtin(registry)?;
-            let records = Records::load(Path::new(path.name_or_empty("path")?), &registry, limits(MOST_NODES, MOST_NODES)?)?;
+            let records =
+                Records::load(Path::new(path.name_or_empty("path")?), &registry, limits(MOST_NODES, MOST_NODES)?)?;
             Ok(ledg_records { records })
         })
     }

@@ -52,3 +52,26 @@ fn create_beside(path: &Path, name: &std::ffi::OsStr) -> std::io::Result<(File, 
     }
     unreachable!("the loop returns")
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_is_written_and_a_device_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"after").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"after");
+        assert!(link.is_symlink());
+
+        let null = dir.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+        write(&null, b"gone").unwrap();
+        assert!(null.is_symlink() && !null.is_file());
+        assert!(write(dir.path(), b"no file").is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+}

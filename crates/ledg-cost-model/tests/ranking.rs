@@ -27,6 +27,13 @@ fn estimated_cycles_are_taken_off_scores_and_the_weight_is_kept() {
         lines.push(serde_json::json!({"version": 1, "of": name, "trace": trace, "runs_s": runs_s}).to_string());
     }
     let records = ScheduleRecords::from_jsonl(&lines.join("\n"), "r.jsonl").unwrap();
+    lines.push(serde_json::json!({"version": 1, "of": name, "trace": "[[], []]]", "failed": "not built"}).to_string());
+    let unreadable = ScheduleRecords::from_jsonl(&lines.join("\n"), "r.jsonl").unwrap();
+    let refused = ScheduleModel::untrained(None, 0).unwrap().update(&unreadable, &UpdateOptions::default());
+    let error = refused.err().unwrap();
+    assert!(matches!(error, CostModelError::Record { .. }), "{error}");
+    let place = format!("candidate {} of task {name}", traces.len()).replace('"', "`");
+    assert!(error.to_string().contains(&place), "{error}");
     let (_, task) = records.tasks().next().unwrap();
     let scores = |model: &ScheduleModel| -> Vec<f64> {
         model.score(&task.task, &traces).unwrap().into_iter().map(Result::unwrap).collect()

@@ -241,6 +241,19 @@ fn errors_name_the_edit() {
     ));
 }
 
+/// Batches so large that elements cannot be counted are refused as full queries refuse them.
+#[test]
+fn a_batch_that_cannot_be_counted_is_refused() {
+    let graph = zoo("resnet18");
+    let on = vec![(platforms()[0].0.clone(), 1 << 50)];
+    let mut session = Session::new(model(), &graph, &on, PredictOptions::default()).unwrap();
+    let asked = session.predict(&[]).unwrap_err().to_string();
+    let model = model();
+    let full = model.predict(&model.prepare(&graph).unwrap(), &on, &PredictOptions::default()).unwrap_err();
+    assert_eq!(asked, full.to_string());
+    assert!(asked.contains("more elements than can be counted"), "{asked}");
+}
+
 #[test]
 fn threads_change_nothing() {
     let graphs: Vec<Graph> = ["resnet18", "vit_s16", "resnet18", "mobilenet_v2"].map(zoo).to_vec();

@@ -104,6 +104,17 @@ fn other_columns_are_ignored_with_a_note() {
 }
 
 #[test]
+fn jobs_are_not_replaced_by_their_answers() {
+    let bench = bench();
+    let jobs = "graph,hardware,batch\ntiny,t4,1\n";
+    bench.file("jobs.csv", jobs);
+    let error =
+        bench.fails(2, "predict --jobs jobs.csv --graphs models --format csv --output ./jobs.csv --bundle toy.ledg");
+    assert!(error.contains("--output names the file of --jobs"), "{error}");
+    assert_eq!(std::fs::read_to_string(bench.path().join("jobs.csv")).unwrap(), jobs);
+}
+
+#[test]
 fn no_jobs_no_rows() {
     let bench = bench();
     bench.file("jobs.csv", "graph,hardware,batch\n");

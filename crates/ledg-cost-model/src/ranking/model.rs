@@ -350,7 +350,7 @@ impl Prepared {
             let merits = merits(&task.candidates);
             let graphs = task.candidates.iter().zip(merits).enumerate().map(|(i, (candidate, merit))| {
                 let unreadable = |e: ScheduleError| CostModelError::Record {
-                    origin: String::new(),
+                    origin: "(schedules)".into(),
                     line: None,
                     why: format!("candidate {i} of task `{name}`: {e}"),
                 };
