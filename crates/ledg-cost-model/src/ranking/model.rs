@@ -235,7 +235,7 @@ impl ScheduleModel {
     /// [`crate::CostModelError::Untrained`]; a task that breaks a rule.
     pub fn score(&self, task: &Task, traces: &[&str]) -> Result<Vec<Result<f64>>> {
         if !self.is_trained() {
-            return Err(crate::CostModelError::Untrained);
+            return Err(CostModelError::Untrained);
         }
         task.check()?;
         let (mut vectors, mut store) = (Vectors::default(), Store::default());
