@@ -1003,7 +1003,8 @@ ledg_status ledg_cancel_new(struct ledg_cancel **out,
 
 /**
  * Sets the flag: calls that were given it return `LEDG_E_CANCELLED` within the time of 64 predictions, a session's within that of
- * one candidate on all its platforms, and calls that are given it later at once. NULL is fine. Safe from any thread and from a signal handler.
+ * one candidate on all its platforms, and calls that are given it later at once. NULL is fine. Safe from any thread and from a
+ * signal handler.
  */
 void ledg_cancel_request(const struct ledg_cancel *cancel);
 
@@ -1024,8 +1025,8 @@ ledg_status ledg_registry_new(struct ledg_registry **out,
  * is added or, on an error, nothing. A plugin adds names and overrides none. Operator templates take effect in models
  * made by `ledg_model_with_plugins`.
  *
- * Errors: `LEDG_E_IO` for what cannot be read and for a folder or a `plugin.toml` that is no plugin's, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
- * malformed, contradict themselves, or declare what exists.
+ * Errors: `LEDG_E_IO` for what cannot be read and for a folder or a `plugin.toml` that is no plugin's, `LEDG_E_PARSE`,
+ * `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are malformed, contradict themselves, or declare what exists.
  */
 ledg_status ledg_registry_add_dir(struct ledg_registry *registry,
                                   struct ledg_str path,

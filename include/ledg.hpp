@@ -36,10 +36,15 @@ private:
 namespace detail {
 
 inline ledg_str str(std::string_view text) noexcept { return ledg_str{text.data(), text.size()}; }
-/// Never NULL, which would say that there is no data rather than none in it.
-template <typename T> const T *data(const std::vector<T> &values) noexcept {
+/// The data of a constant. NULL says that its shape alone is known, so a shape without elements has data that is not NULL.
+template <typename T> const T *data(const std::vector<std::uint64_t> &dims, const std::vector<T> &values) noexcept {
     static const T none{};
-    return values.empty() ? &none : values.data();
+    for (const std::uint64_t dim : dims) {
+        if (dim == 0) {
+            return &none;
+        }
+    }
+    return values.empty() ? nullptr : values.data();
 }
 inline std::string_view view(ledg_str text) noexcept { return std::string_view(text.data, text.len); }
 
@@ -332,15 +337,15 @@ public:
     Value constant(std::string_view name, std::int32_t dtype, const Dims &dims, const std::vector<std::int64_t> &data) {
         detail::Check check;
         Value id = 0;
-        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), detail::data(data), nullptr,
-                                 data.size(), &id, check));
+        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), detail::data(dims, data),
+                                 nullptr, data.size(), &id, check));
         return id;
     }
     Value float_constant(std::string_view name, std::int32_t dtype, const Dims &dims, const std::vector<double> &data) {
         detail::Check check;
         Value id = 0;
-        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), nullptr, detail::data(data),
-                                 data.size(), &id, check));
+        check(ledg_builder_const(handle_.get(), detail::str(name), dtype, dims.data(), dims.size(), nullptr,
+                                 detail::data(dims, data), data.size(), &id, check));
         return id;
     }
     /// Adds a node; LEDG_NO_VALUE is an optional input that is left out.

@@ -91,6 +91,14 @@ ledg::Graph build() {
         small.input("x", LEDG_F32, {1});
         small.input("y", LEDG_F32, {1});
     });
+    // A constant without elements has data, one of which only the shape is known has none.
+    ledg::Builder scalar("scalar");
+    const auto none = scalar.constant("none", LEDG_I64, {0}, {});
+    const auto some = scalar.constant("some", LEDG_I64, {1}, {});
+    const auto reshaped = scalar.op("Reshape", "to_scalar", {scalar.input("x", LEDG_F32, {1}), none}, LEDG_F32, Dims{});
+    scalar.output(scalar.op("Reshape", "back", {reshaped, some}, LEDG_F32, {1}));
+    const auto text = scalar.finish().to_json();
+    EXPECT(text.find("\"data\"") != std::string::npos && text.find("\"data\"") == text.rfind("\"data\""));
     return b.finish();
 }
 

@@ -30,7 +30,8 @@ pub unsafe extern "C" fn ledg_cancel_new(out: *mut *mut ledg_cancel, err: *mut *
 }
 
 /// Sets the flag: calls that were given it return `LEDG_E_CANCELLED` within the time of 64 predictions, a session's within that of
-/// one candidate on all its platforms, and calls that are given it later at once. NULL is fine. Safe from any thread and from a signal handler.
+/// one candidate on all its platforms, and calls that are given it later at once. NULL is fine. Safe from any thread and from a
+/// signal handler.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_cancel_request(cancel: *const ledg_cancel) {
     guard::value((), || {

@@ -70,8 +70,8 @@ pub unsafe extern "C" fn ledg_registry_new(out: *mut *mut ledg_registry, err: *m
 /// is added or, on an error, nothing. A plugin adds names and overrides none. Operator templates take effect in models
 /// made by `ledg_model_with_plugins`.
 ///
-/// Errors: `LEDG_E_IO` for what cannot be read and for a folder or a `plugin.toml` that is no plugin's, `LEDG_E_PARSE`, `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are
-/// malformed, contradict themselves, or declare what exists.
+/// Errors: `LEDG_E_IO` for what cannot be read and for a folder or a `plugin.toml` that is no plugin's, `LEDG_E_PARSE`,
+/// `LEDG_E_HARDWARE` and `LEDG_E_TEMPLATE` for files that are malformed, contradict themselves, or declare what exists.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ledg_registry_add_dir(
     registry: *mut ledg_registry,
