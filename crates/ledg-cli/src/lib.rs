@@ -36,7 +36,6 @@ mod hardware;
 mod man;
 mod measure;
 mod model_file;
-mod output;
 mod plugin;
 mod predict;
 mod report;

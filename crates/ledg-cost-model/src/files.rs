@@ -20,7 +20,10 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
 
 /// Writes a file: under a temporary name in the same folder, renamed when complete. A link stays one and what it leads to is
 /// written; what is no file (a device, a pipe) is written as it stands.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// [`CostModelError::File`].
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source| CostModelError::File { path: path.to_owned(), what: "written", source };
     let there = std::fs::canonicalize(path).ok();
     if there.as_ref().is_some_and(|there| !there.is_file()) {

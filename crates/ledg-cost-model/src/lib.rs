@@ -47,6 +47,7 @@ pub use edit::Edit;
 pub use error::{CostModelError, Result};
 pub use estimate::{Estimate, NodeEstimate, PredictOptions};
 pub use explain::{ExplainedNode, Explanation};
+pub use files::write as write_file;
 pub use ledg_template::hardware::{HardwareRegistry, Platform};
 pub use measurement::{Measurement, NodeTime};
 pub use model::{CostModel, MAX_BUNDLE_BYTES, PreparedGraph};

@@ -1,28 +1,20 @@
 //! Reading and atomically writing the files of a run.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::Tensor;
+use ledg_cost_model::write_file;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Writes a file under a temporary name in the same folder, then renames it. Who may read it is the user's choice (umask), as of
-/// any other file, not a temporary one's.
+/// Writes a file, complete or not at all, and the folder that it is to be in.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let context = || format!("{}: cannot be written", path.display());
-    std::fs::create_dir_all(dir).with_context(context)?;
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(dir).with_context(context)?;
-    file.write_all(bytes).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
+    }
+    Ok(write_file(path, bytes)?)
 }
 
 /// Writes a value as JSON.

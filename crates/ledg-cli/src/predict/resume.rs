@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::rows::{Row, write_header, write_row};
 use crate::args::RowFormat;
 use crate::model_file::read_text;
-use crate::output::write_atomically;
+use ledg_cost_model::write_file;
 
 /// Rows between two states: what a stopped run loses at most.
 const ROWS_BETWEEN_STATES: usize = 256;
@@ -138,7 +138,7 @@ impl PartialFile {
         self.out.get_ref().file.sync_data().with_context(|| unwritable(&self.partial))?;
         self.state.bytes = self.out.get_ref().bytes;
         self.unsafe_rows = 0;
-        write_atomically(&self.state_path, serde_json::to_string(&self.state)?.as_bytes())
+        Ok(write_file(&self.state_path, serde_json::to_string(&self.state)?.as_bytes())?)
     }
 
     /// Gives the complete file its name.

@@ -15,12 +15,12 @@ mod warnings;
 use std::io::Write;
 
 use anyhow::Context;
+use ledg_cost_model::write_file;
 
 use crate::Outcome;
 use crate::bundle::cost_model;
 use crate::console::Console;
 use crate::hardware;
-use crate::output::write_atomically;
 use args::ReportArgs;
 
 /// Writes the page.
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write, console: &Console) -> 
     let model = cost_model(args.bundle.as_deref(), &plugins)?;
     let report = collect::report(args, &plugins, &model, console)?;
     let page = page::render(&report).context("the page cannot be made")?;
-    write_atomically(&args.output, page.as_bytes())?;
+    write_file(&args.output, page.as_bytes())?;
     let nodes: usize = report.models.iter().map(|m| m.nodes.len()).sum();
     writeln!(
         out,

@@ -14,11 +14,10 @@ mod measure;
 mod timm;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Parser;
-use ledg_cost_model::CostModel;
+use ledg_cost_model::{CostModel, write_file};
 
 /// Measures inference and prints a table.
 #[derive(Parser)]
@@ -62,7 +61,7 @@ fn main() -> anyhow::Result<()> {
     }
     print!("{table}");
     if let Some(file) = &args.output {
-        write_atomically(file, &table).with_context(|| file.display().to_string())?;
+        write_file(file, table.as_bytes())?;
     }
     Ok(())
 }
@@ -77,11 +76,3 @@ the model is the default one (three members). `cargo bench -p ledg-cost-model` h
 | what | budget | measured | of budget | instructions |
 |---|---|---|---|---|
 ";
-
-fn write_atomically(file: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut temporary, text.as_bytes())?;
-    temporary.persist(file)?;
-    Ok(())
-}
